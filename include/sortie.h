@@ -1,0 +1,1198 @@
+/*
+ * Sortie: HTTP for game loops.
+ *
+ * Submit requests from any thread, drain events once a frame with sortie_poll(), never wait. Generated from src/ffi by
+ * cbindgen: do not edit.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+
+#ifndef SORTIE_H
+#define SORTIE_H
+
+#include <stdint.h>
+
+#define SORTIE_VERSION "0.1.0"
+
+/**
+ * sortie_event.type: the request has started. With upload progress it comes before connecting, with the body's size;
+ * with download progress after the response's headers, which it carries.
+ */
+#define SORTIE_EVENT_BEGAN 1
+
+/**
+ * sortie_event.type: bytes have moved. At most one is undrained per request, and its numbers are the newest.
+ */
+#define SORTIE_EVENT_PROGRESS 2
+
+/**
+ * sortie_event.type: the request has ended. Always the last event of a request, exactly one for each accepted submit.
+ */
+#define SORTIE_EVENT_ENDED 4
+
+/**
+ * sortie_event.error: a whole response came.
+ */
+#define SORTIE_ERROR_NONE 0
+
+/**
+ * sortie_event.error: the host's name could not be resolved.
+ */
+#define SORTIE_ERROR_RESOLVE 1
+
+/**
+ * sortie_event.error: no connection could be made.
+ */
+#define SORTIE_ERROR_CONNECT 2
+
+/**
+ * sortie_event.error: the TLS handshake failed.
+ */
+#define SORTIE_ERROR_TLS 3
+
+/**
+ * sortie_event.error: the server's certificate, its name or its pinned key was not accepted.
+ */
+#define SORTIE_ERROR_CERTIFICATE 4
+
+/**
+ * sortie_event.error: the total time ran out.
+ */
+#define SORTIE_ERROR_TIMEOUT 5
+
+/**
+ * sortie_event.error: the time to connect ran out.
+ */
+#define SORTIE_ERROR_CONNECT_TIMEOUT 6
+
+/**
+ * sortie_event.error: no byte moved for the stall time.
+ */
+#define SORTIE_ERROR_STALLED 7
+
+/**
+ * sortie_event.error: sending failed.
+ */
+#define SORTIE_ERROR_SEND 8
+
+/**
+ * sortie_event.error: receiving failed, or the response was cut short.
+ */
+#define SORTIE_ERROR_RECEIVE 9
+
+/**
+ * sortie_event.error: the peer did not speak HTTP as it should.
+ */
+#define SORTIE_ERROR_PROTOCOL 10
+
+/**
+ * sortie_event.error: too many redirects, or one that is not allowed.
+ */
+#define SORTIE_ERROR_REDIRECTS 11
+
+/**
+ * sortie_event.error: the response's body is larger than the limit.
+ */
+#define SORTIE_ERROR_BODY_TOO_LARGE 12
+
+/**
+ * sortie_event.error: the response's content encoding is broken.
+ */
+#define SORTIE_ERROR_DECODE 13
+
+/**
+ * sortie_event.error: a file could not be read or written.
+ */
+#define SORTIE_ERROR_FILE 14
+
+/**
+ * sortie_event.error: the disk is full.
+ */
+#define SORTIE_ERROR_DISK_FULL 15
+
+/**
+ * sortie_event.error: the body is not the one expected.
+ */
+#define SORTIE_ERROR_INTEGRITY 16
+
+/**
+ * sortie_event.error: the proxy refused or failed.
+ */
+#define SORTIE_ERROR_PROXY 17
+
+/**
+ * sortie_event.error: sortie_cancel() ended the request.
+ */
+#define SORTIE_ERROR_CANCELLED 18
+
+/**
+ * sortie_event.error: a URL met on the way, such as a redirect's, is not valid.
+ */
+#define SORTIE_ERROR_INVALID_URL 19
+
+/**
+ * sortie_event.error: the server asked for something that Sortie does not do.
+ */
+#define SORTIE_ERROR_UNSUPPORTED 20
+
+/**
+ * sortie_event.error: the client shut down.
+ */
+#define SORTIE_ERROR_SHUTDOWN 21
+
+/**
+ * sortie_event.error: a defect in Sortie or an exhausted resource.
+ */
+#define SORTIE_ERROR_INTERNAL 22
+
+/**
+ * sortie_event.error: the request waited in the queue for longer than its limit.
+ */
+#define SORTIE_ERROR_QUEUE_TIMEOUT 23
+
+/**
+ * A body's kind: the default. In a request: text for one with a text Content-Type, else binary. In an event: no body.
+ */
+#define SORTIE_BODY_DEFAULT 0
+
+/**
+ * A body's kind: text.
+ */
+#define SORTIE_BODY_TEXT 1
+
+/**
+ * A body's kind: bytes.
+ */
+#define SORTIE_BODY_BINARY 2
+
+/**
+ * Which way BEGAN and PROGRESS events look: none are sent.
+ */
+#define SORTIE_PROGRESS_NONE 0
+
+/**
+ * BEGAN and PROGRESS events tell of the response's body.
+ */
+#define SORTIE_PROGRESS_DOWNLOAD 1
+
+/**
+ * BEGAN and PROGRESS events tell of the request's body.
+ */
+#define SORTIE_PROGRESS_UPLOAD 2
+
+/**
+ * The priority of most requests.
+ */
+#define SORTIE_PRIORITY_NORMAL 0
+
+/**
+ * Starts before every waiting NORMAL request.
+ */
+#define SORTIE_PRIORITY_HIGH 1
+
+/**
+ * Starts after every waiting NORMAL request. So that nothing waits for ever, each ten seconds of waiting lift a request
+ * by one level.
+ */
+#define SORTIE_PRIORITY_LOW 2
+
+/**
+ * A file name's base: none, the name is a path of the operating system.
+ */
+#define SORTIE_DIRECTORY_NONE 0
+
+/**
+ * A file name's base: sortie_client_config.documents_directory.
+ */
+#define SORTIE_DIRECTORY_DOCUMENTS 1
+
+/**
+ * A file name's base: sortie_client_config.temporary_directory.
+ */
+#define SORTIE_DIRECTORY_TEMPORARY 2
+
+/**
+ * A file name's base: sortie_client_config.caches_directory.
+ */
+#define SORTIE_DIRECTORY_CACHES 3
+
+/**
+ * A file name's base: sortie_client_config.application_support_directory.
+ */
+#define SORTIE_DIRECTORY_APPLICATION_SUPPORT 4
+
+/**
+ * A file name's base: sortie_client_config.resource_directory, which is only read from.
+ */
+#define SORTIE_DIRECTORY_RESOURCE 5
+
+/**
+ * HTTP version: HTTP/2 where TLS negotiates it, else HTTP/1.1.
+ */
+#define SORTIE_HTTP_DEFAULT 0
+
+/**
+ * HTTP version: HTTP/1.1 only.
+ */
+#define SORTIE_HTTP_1_1 1
+
+/**
+ * HTTP version: HTTP/2 also without TLS, by prior knowledge.
+ */
+#define SORTIE_HTTP_2_PRIOR_KNOWLEDGE 2
+
+/**
+ * The lowest TLS version: the default, 1.2.
+ */
+#define SORTIE_TLS_DEFAULT 0
+
+/**
+ * The lowest TLS version: 1.2.
+ */
+#define SORTIE_TLS_1_2 1
+
+/**
+ * The lowest TLS version: 1.3.
+ */
+#define SORTIE_TLS_1_3 2
+
+/**
+ * For every *_timeout_ms: no such limit.
+ */
+#define SORTIE_NO_TIMEOUT 4294967295
+
+/**
+ * sortie_request_desc.flags: do not follow redirects, hand over the 3xx response.
+ */
+#define SORTIE_REQUEST_MANUAL_REDIRECTS 1
+
+/**
+ * sortie_request_desc.flags: also follow redirects from https to http.
+ */
+#define SORTIE_REQUEST_INSECURE_REDIRECTS 2
+
+/**
+ * sortie_request_desc.flags: body is lent, not copied. It must stay as it is until the request's ENDED event is drained
+ * or sortie_client_destroy() returns.
+ */
+#define SORTIE_REQUEST_BORROW_BODY 4
+
+/**
+ * sortie_request_desc.flags: a downloaded file is not forced to the disk before it takes its name. Faster for many small
+ * files; after a power cut a file may then be empty or missing its end.
+ */
+#define SORTIE_REQUEST_NO_SYNC 8
+
+/**
+ * The number of this C ABI. It grows with what is added; what is there never changes.
+ */
+#define SORTIE_ABI_VERSION 1
+
+/**
+ * A body that was taken over from an event.
+ */
+typedef struct sortie_body sortie_body;
+
+/**
+ * An HTTP client: one worker thread, one disk thread, one queue of events.
+ */
+typedef struct sortie_client sortie_client;
+
+/**
+ * What a call says of itself: SORTIE_OK, or a negative SORTIE_RESULT_* when it was refused. A refused call did nothing,
+ * and sortie_last_error_message() tells what exactly was wrong.
+ */
+typedef int32_t sortie_result;
+
+/**
+ * A header field, both parts NUL-terminated UTF-8.
+ */
+typedef struct {
+    /**
+     * The field's name, an HTTP token.
+     */
+    const char *name;
+    /**
+     * The field's value; no CR, LF or NUL. NULL counts as empty.
+     */
+    const char *value;
+} sortie_header;
+
+/**
+ * Public keys that a host must show.
+ */
+typedef struct {
+    /**
+     * The host's name, without scheme or port.
+     */
+    const char *host;
+    /**
+     * One or more SHA-256 hashes of a DER public key, as "sha256//BASE64", separated by ';'. One must match.
+     */
+    const char *public_keys;
+} sortie_pin;
+
+/**
+ * A certificate by which a server may ask the client to identify itself.
+ */
+typedef struct {
+    /**
+     * The host that may have it, without scheme or port; it is shown to no other.
+     */
+    const char *host;
+    /**
+     * Path of a PEM file with the certificate and its chain.
+     */
+    const char *certificate_file;
+    /**
+     * Path of a PEM file with the private key; NULL if certificate_file holds it.
+     */
+    const char *key_file;
+    /**
+     * The private key's password; NULL if it has none.
+     */
+    const char *key_password;
+} sortie_client_certificate;
+
+/**
+ * An address to use for a host, in place of name lookup. Certificates are still checked against the host's name.
+ */
+typedef struct {
+    /**
+     * The host's name as URLs have it.
+     */
+    const char *host;
+    /**
+     * The port as URLs have it; 0 means every port.
+     */
+    uint32_t port;
+    /**
+     * The port to connect to; 0 means the same.
+     */
+    uint32_t address_port;
+    /**
+     * A numeric IPv4 or IPv6 address.
+     */
+    const char *address;
+} sortie_resolve;
+
+/**
+ * How a client is set up. Zero in any field but struct_size means the default, so
+ * `sortie_client_config config = { .struct_size = sizeof config };` is complete. Strings are NUL-terminated UTF-8.
+ */
+typedef struct {
+    /**
+     * sizeof(sortie_client_config).
+     */
+    uint32_t struct_size;
+    /**
+     * None yet; must be 0.
+     */
+    uint32_t flags;
+    /**
+     * The User-Agent header of requests that give none; NULL means "sortie/VERSION", "" sends none.
+     */
+    const char *user_agent;
+    /**
+     * What SORTIE_DIRECTORY_DOCUMENTS stands for; NULL means that it cannot be used. So for the four below.
+     */
+    const char *documents_directory;
+    /**
+     * What SORTIE_DIRECTORY_TEMPORARY stands for.
+     */
+    const char *temporary_directory;
+    /**
+     * What SORTIE_DIRECTORY_CACHES stands for.
+     */
+    const char *caches_directory;
+    /**
+     * What SORTIE_DIRECTORY_APPLICATION_SUPPORT stands for.
+     */
+    const char *application_support_directory;
+    /**
+     * What SORTIE_DIRECTORY_RESOURCE stands for; nothing is written there.
+     */
+    const char *resource_directory;
+    /**
+     * How many requests may be on the network at a time; default 64, at most 65535. A host that speaks HTTP/2 takes
+     * up at most two of these places.
+     */
+    uint32_t max_active;
+    /**
+     * How many of them may be to one host; default 16. A host that speaks HTTP/2 takes up to 100.
+     */
+    uint32_t max_active_per_host;
+    /**
+     * How many requests may wait, run or be undrained in all; default 65536, at most 1048576.
+     */
+    uint32_t max_requests;
+    /**
+     * How long a request may take from its start to its end, waiting in the queue aside; default 30000 ms.
+     */
+    uint32_t timeout_ms;
+    /**
+     * How long a connection may take to be made; default 10000 ms.
+     */
+    uint32_t connect_timeout_ms;
+    /**
+     * How long no byte may move in either direction; default 60000 ms.
+     */
+    uint32_t stall_timeout_ms;
+    /**
+     * How long a request may wait in the queue; no limit by default.
+     */
+    uint32_t queue_timeout_ms;
+    /**
+     * The lowest TLS version, SORTIE_TLS_*.
+     */
+    uint32_t min_tls_version;
+    /**
+     * The largest response body in memory, in bytes after decompression; default 64 MiB. Files are not limited.
+     */
+    uint64_t max_body_bytes;
+    /**
+     * While drained and undrained events hold more than this many bytes of bodies, no request starts and none receives
+     * into memory; default 256 MiB.
+     */
+    uint64_t max_buffered_bytes;
+    /**
+     * Headers of every request that does not give the same name itself.
+     */
+    const sortie_header *default_headers;
+    /**
+     * The number of default_headers.
+     */
+    uint32_t default_header_count;
+    /**
+     * The number of pins.
+     */
+    uint32_t pin_count;
+    /**
+     * Public keys that hosts must show.
+     */
+    const sortie_pin *pins;
+    /**
+     * Path of a PEM file with the roots to trust; NULL means the system's.
+     */
+    const char *ca_file;
+    /**
+     * Certificates by which to identify the client.
+     */
+    const sortie_client_certificate *client_certificates;
+    /**
+     * The number of client_certificates.
+     */
+    uint32_t client_certificate_count;
+    /**
+     * The number of resolves.
+     */
+    uint32_t resolve_count;
+    /**
+     * Addresses in place of name lookup.
+     */
+    const sortie_resolve *resolves;
+    /**
+     * "http://host:port", "https://", "socks4://", "socks4a://", "socks5://" or "socks5h://", with "user:password@" if
+     * need be. NULL means http_proxy, https_proxy, all_proxy and no_proxy of the environment, read once at creation; ""
+     * means none.
+     */
+    const char *proxy;
+    /**
+     * Hosts to reach without the proxy, separated by commas: names with all below them, addresses, networks as
+     * 10.0.0.0/8, or "*". Only with proxy.
+     */
+    const char *no_proxy;
+} sortie_client_config;
+
+/**
+ * What a request is. Zero in any field but struct_size and url means the default, so
+ * `sortie_request_desc desc = { .struct_size = sizeof desc, .url = url };` is complete. Strings are NUL-terminated UTF-8.
+ * Everything is copied before the call returns, unless SORTIE_REQUEST_BORROW_BODY lends the body.
+ */
+typedef struct {
+    /**
+     * sizeof(sortie_request_desc).
+     */
+    uint32_t struct_size;
+    /**
+     * SORTIE_REQUEST_* flags.
+     */
+    uint32_t flags;
+    /**
+     * An absolute http or https URL. International names and spaces are encoded as browsers do; "user:password@" counts
+     * as username and password.
+     */
+    const char *url;
+    /**
+     * Any HTTP method; NULL means GET, or POST with a body. Sent as given.
+     */
+    const char *method;
+    /**
+     * Request headers. Content-Length is ignored, Transfer-Encoding refused: both are the library's to send.
+     */
+    const sortie_header *headers;
+    /**
+     * The number of headers.
+     */
+    uint32_t header_count;
+    /**
+     * SORTIE_PRIORITY_*.
+     */
+    uint32_t priority;
+    /**
+     * Comes back in each of the request's events.
+     */
+    uint64_t user_data;
+    /**
+     * The request's body in memory; NULL means none, or body_path.
+     */
+    const void *body;
+    /**
+     * The body's length in bytes.
+     */
+    uint64_t body_length;
+    /**
+     * A file to send as the body; NULL means none, or body.
+     */
+    const char *body_path;
+    /**
+     * The base of body_path, SORTIE_DIRECTORY_*.
+     */
+    uint32_t body_directory;
+    /**
+     * SORTIE_BODY_*: by default a body in memory is text and a file is binary, which decides the Content-Type of a
+     * request that gives none: "text/plain; charset=UTF-8" or "application/octet-stream".
+     */
+    uint32_t body_kind;
+    /**
+     * The Content-Type header, if not among headers.
+     */
+    const char *content_type;
+    /**
+     * A file to write the body of a 2xx response to; NULL means memory. It appears under its name, or replaces what has
+     * that name, only when it is whole. Any other response leaves it alone and comes as the event's body.
+     */
+    const char *response_path;
+    /**
+     * The base of response_path, SORTIE_DIRECTORY_*. Missing folders below a base are made.
+     */
+    uint32_t response_directory;
+    /**
+     * SORTIE_PROGRESS_*: whether to send BEGAN and PROGRESS events, and of which body.
+     */
+    uint32_t progress;
+    /**
+     * How many redirects to follow; default 20, at most 100.
+     */
+    uint32_t max_redirects;
+    /**
+     * SORTIE_HTTP_*.
+     */
+    uint32_t http_version;
+    /**
+     * How long the request may take from its start to its end, waiting in the queue aside; default the client's.
+     */
+    uint32_t timeout_ms;
+    /**
+     * How long a connection may take to be made; default the client's.
+     */
+    uint32_t connect_timeout_ms;
+    /**
+     * How long no byte may move in either direction; default the client's.
+     */
+    uint32_t stall_timeout_ms;
+    /**
+     * How long the request may wait in the queue; default the client's.
+     */
+    uint32_t queue_timeout_ms;
+    /**
+     * The largest response body in memory, in bytes after decompression; default the client's.
+     */
+    uint64_t max_body_bytes;
+    /**
+     * The name for basic authentication, sent with the first request; no ':'.
+     */
+    const char *username;
+    /**
+     * The password for basic authentication.
+     */
+    const char *password;
+    /**
+     * The token for bearer authentication; not together with username.
+     */
+    const char *bearer_token;
+} sortie_request_desc;
+
+/**
+ * A request's id: 0 is none, every other is below 2^53 (a Lua or JavaScript number holds it). An id is not given out
+ * again for billions of requests, so one that has ended is safe to pass everywhere.
+ */
+typedef uint64_t sortie_request;
+
+/**
+ * Something that happened to a request. What it points to stays valid until the next sortie_poll() on its client or the
+ * client's destruction, whichever is first. May be copied.
+ */
+typedef struct {
+    /**
+     * The request.
+     */
+    sortie_request request;
+    /**
+     * The request's user_data.
+     */
+    uint64_t user_data;
+    /**
+     * SORTIE_EVENT_*.
+     */
+    uint32_t type;
+    /**
+     * SORTIE_ERROR_*: of an ENDED event, why no whole response came; else SORTIE_ERROR_NONE.
+     */
+    uint32_t error;
+    /**
+     * The response's HTTP status, 0 while none has come.
+     */
+    int32_t status;
+    /**
+     * SORTIE_BODY_*: what the body is.
+     */
+    uint32_t body_kind;
+    /**
+     * The response's body, with a NUL one past its end; NULL if there is none or it went to a file.
+     */
+    const void *body;
+    /**
+     * The body's length in bytes.
+     */
+    uint64_t body_length;
+    /**
+     * Of an ENDED event: the full path of the file that was written; NULL if none was.
+     */
+    const char *file_path;
+    /**
+     * Of an ENDED event with an error: what went wrong, for a person; else NULL.
+     */
+    const char *message;
+    /**
+     * The URL as requested, credentials left out.
+     */
+    const char *url;
+    /**
+     * Bytes of the body on the wire so far, in the direction of progress (download if none). Never goes back.
+     */
+    uint64_t bytes_transferred;
+    /**
+     * Bytes of the body on the wire in all, in that direction: 0 if there is no body, -1 if unknown.
+     */
+    int64_t bytes_estimated;
+    /**
+     * For the sortie_event_*() functions.
+     */
+    void *details;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[4];
+} sortie_event;
+
+/**
+ * Counts and gauges of a client.
+ */
+typedef struct {
+    /**
+     * sizeof(sortie_stats), set by the caller.
+     */
+    uint32_t struct_size;
+    /**
+     * Requests that wait in the queue.
+     */
+    uint32_t waiting;
+    /**
+     * Requests on the network or at the disk.
+     */
+    uint32_t active;
+    /**
+     * Requests that have ended and whose ENDED event is not drained.
+     */
+    uint32_t undrained;
+    /**
+     * Requests accepted since creation.
+     */
+    uint64_t submitted;
+    /**
+     * Requests ended since creation.
+     */
+    uint64_t ended;
+    /**
+     * Of those, ended with an error, cancelled ones included.
+     */
+    uint64_t failed;
+    /**
+     * Bytes of response bodies received since creation, on the wire.
+     */
+    uint64_t bytes_received;
+    /**
+     * Bytes of request bodies sent since creation.
+     */
+    uint64_t bytes_sent;
+    /**
+     * Bytes of bodies that events hold now.
+     */
+    uint64_t buffered_bytes;
+    /**
+     * Connections made since creation.
+     */
+    uint64_t connections;
+} sortie_stats;
+
+/**
+ * Where a request's time went. Microseconds; a step that did not happen took 0.
+ */
+typedef struct {
+    /**
+     * sizeof(sortie_timing), set by the caller.
+     */
+    uint32_t struct_size;
+    /**
+     * The number of redirects followed.
+     */
+    uint32_t redirects;
+    /**
+     * From submit to start, in the queue.
+     */
+    uint64_t queued_us;
+    /**
+     * From the last hop's start to the name resolved.
+     */
+    uint64_t name_lookup_us;
+    /**
+     * From the last hop's start to the TCP connection made.
+     */
+    uint64_t connect_us;
+    /**
+     * From the last hop's start to the TLS handshake done.
+     */
+    uint64_t tls_us;
+    /**
+     * From the last hop's start to the first byte of the response.
+     */
+    uint64_t first_byte_us;
+    /**
+     * From the first hop's start to the end.
+     */
+    uint64_t total_us;
+} sortie_timing;
+
+/**
+ * The call did what it says.
+ */
+#define SORTIE_OK 0
+
+/**
+ * A pointer that must not be NULL was NULL.
+ */
+#define SORTIE_RESULT_NULL_ARGUMENT -1
+
+/**
+ * struct_size is below the first release's size, or bytes that this library does not know are set.
+ */
+#define SORTIE_RESULT_STRUCT_SIZE -2
+
+/**
+ * A string is not valid UTF-8.
+ */
+#define SORTIE_RESULT_UTF8 -3
+
+/**
+ * The URL is empty, malformed or too long.
+ */
+#define SORTIE_RESULT_URL -4
+
+/**
+ * The URL's scheme is not http or https.
+ */
+#define SORTIE_RESULT_SCHEME -5
+
+/**
+ * The method is not an HTTP token, or one that cannot be sent.
+ */
+#define SORTIE_RESULT_METHOD -6
+
+/**
+ * A header's name or value cannot be sent.
+ */
+#define SORTIE_RESULT_HEADER -7
+
+/**
+ * A file name is empty or leaves its base directory, or that directory is unknown or read-only.
+ */
+#define SORTIE_RESULT_PATH -8
+
+/**
+ * A number, flag or combination of fields is out of range.
+ */
+#define SORTIE_RESULT_ARGUMENT -9
+
+/**
+ * The body is larger than the limit.
+ */
+#define SORTIE_RESULT_BODY_TOO_LARGE -10
+
+/**
+ * Another thread is in the same call, which takes one thread at a time.
+ */
+#define SORTIE_RESULT_BUSY -11
+
+/**
+ * The id is not that of a request which is still to end.
+ */
+#define SORTIE_RESULT_STALE -12
+
+/**
+ * As many requests as the client takes are waiting, running or not yet drained.
+ */
+#define SORTIE_RESULT_TOO_MANY_REQUESTS -13
+
+/**
+ * The operating system refused a thread or a descriptor.
+ */
+#define SORTIE_RESULT_SYSTEM -14
+
+/**
+ * There is no such header, body or other part.
+ */
+#define SORTIE_RESULT_NOT_FOUND -15
+
+/**
+ * The client is being destroyed.
+ */
+#define SORTIE_RESULT_SHUTDOWN -16
+
+/**
+ * A defect in Sortie, caught at the boundary.
+ */
+#define SORTIE_RESULT_INTERNAL -17
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * Creates a client and its threads.
+ *
+ * @param config  how to set it up, copied; NULL means the defaults
+ * @param out     receives the client; left as it is on failure; must not be NULL
+ * @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, SORTIE_RESULT_STRUCT_SIZE, SORTIE_RESULT_UTF8, SORTIE_RESULT_HEADER,
+ *         SORTIE_RESULT_PATH, SORTIE_RESULT_ARGUMENT, or SORTIE_RESULT_SYSTEM if the system refuses a thread
+ * @threadsafety   any thread
+ * @since          0.1.0
+ */
+sortie_result sortie_client_create(const sortie_client_config *config, sortie_client **out);
+
+/**
+ * Destroys a client. Requests that have not ended are dropped without an event, their unfinished files removed. Returns
+ * within about 100 ms whatever the network, the name lookup or the disk is doing.
+ *
+ * What the client's events point to is gone afterwards; bodies taken over stay.
+ *
+ * @param client   the client; NULL is fine
+ * @threadsafety   any thread, once, and while no other call on this client is running
+ * @since          0.1.0
+ */
+void sortie_client_destroy(sortie_client *client);
+
+/**
+ * Submits a request. It starts as soon as the limits let it, or when the client is resumed.
+ *
+ * An accepted request ends with exactly one SORTIE_EVENT_ENDED.
+ *
+ * @param client  a live client; must not be NULL
+ * @param desc    what to request, copied; must not be NULL
+ * @param out_id  receives the request's id; left as it is on failure; may be NULL
+ * @return SORTIE_OK, or why the request was refused: SORTIE_RESULT_NULL_ARGUMENT, SORTIE_RESULT_STRUCT_SIZE,
+ *         SORTIE_RESULT_UTF8, SORTIE_RESULT_URL, SORTIE_RESULT_SCHEME, SORTIE_RESULT_METHOD, SORTIE_RESULT_HEADER,
+ *         SORTIE_RESULT_PATH, SORTIE_RESULT_ARGUMENT, SORTIE_RESULT_BODY_TOO_LARGE, SORTIE_RESULT_TOO_MANY_REQUESTS
+ * @threadsafety   any thread, except during sortie_client_destroy()
+ * @since          0.1.0
+ */
+sortie_result sortie_submit(sortie_client *client, const sortie_request_desc *desc, sortie_request *out_id);
+
+/**
+ * Submits a GET request for a body in memory.
+ *
+ * @param client     a live client; must not be NULL
+ * @param url        an absolute http or https URL; must not be NULL
+ * @param user_data  comes back in the request's events
+ * @param out_id     receives the request's id; left as it is on failure; may be NULL
+ * @return as sortie_submit()
+ * @threadsafety   any thread, except during sortie_client_destroy()
+ * @since          0.1.0
+ */
+sortie_result sortie_get(sortie_client *client, const char *url, uint64_t user_data, sortie_request *out_id);
+
+/**
+ * Submits a GET request whose body goes to a file, with progress events.
+ *
+ * @param client     a live client; must not be NULL
+ * @param url        an absolute http or https URL; must not be NULL
+ * @param path       the file, a path of the operating system; must not be NULL
+ * @param user_data  comes back in the request's events
+ * @param out_id     receives the request's id; left as it is on failure; may be NULL
+ * @return as sortie_submit()
+ * @threadsafety   any thread, except during sortie_client_destroy()
+ * @since          0.1.0
+ */
+sortie_result sortie_download(sortie_client *client,
+                              const char *url,
+                              const char *path,
+                              uint64_t user_data,
+                              sortie_request *out_id);
+
+/**
+ * Submits a POST request whose body is a file, with progress events.
+ *
+ * @param client        a live client; must not be NULL
+ * @param url           an absolute http or https URL; must not be NULL
+ * @param path          the file, a path of the operating system; must not be NULL
+ * @param content_type  the Content-Type header; NULL means application/octet-stream
+ * @param user_data     comes back in the request's events
+ * @param out_id        receives the request's id; left as it is on failure; may be NULL
+ * @return as sortie_submit()
+ * @threadsafety   any thread, except during sortie_client_destroy()
+ * @since          0.1.0
+ */
+sortie_result sortie_upload(sortie_client *client,
+                            const char *url,
+                            const char *path,
+                            const char *content_type,
+                            uint64_t user_data,
+                            sortie_request *out_id);
+
+/**
+ * Asks a request to stop.
+ *
+ * Returns at once. The request still ends with exactly one SORTIE_EVENT_ENDED: SORTIE_ERROR_CANCELLED, or its real outcome
+ * if it had already finished.
+ *
+ * @param client   a live client; must not be NULL
+ * @param request  an id from sortie_submit(); finished and made-up ids are safe
+ * @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, or SORTIE_RESULT_STALE when its ENDED event has been drained
+ * @threadsafety   any thread, except during sortie_client_destroy()
+ * @since          0.1.0
+ */
+sortie_result sortie_cancel(sortie_client *client,
+                            sortie_request request);
+
+/**
+ * Drains events: call it once a frame. Never waits; costs next to nothing when there is none.
+ *
+ * What the events of the previous call on this client point to is gone afterwards.
+ *
+ * @param client    a live client; must not be NULL
+ * @param events    room for capacity events; must not be NULL
+ * @param capacity  at least 1; what does not fit stays for the next call
+ * @return the number of events written, 0 while suspended; or SORTIE_RESULT_NULL_ARGUMENT, SORTIE_RESULT_ARGUMENT for a
+ *         capacity of 0, SORTIE_RESULT_BUSY while another thread is in this call
+ * @threadsafety   one thread at a time, except during sortie_client_destroy()
+ * @since          0.1.0
+ */
+int32_t sortie_poll(sortie_client *client, sortie_event *events, uint32_t capacity);
+
+/**
+ * Sleeps until sortie_poll() has something to give. For tools and tests: a game polls once a frame instead.
+ *
+ * @param client      a live client; must not be NULL
+ * @param timeout_ms  how long to sleep at most, in milliseconds
+ * @return 1 if there is an event, 0 if none came in time, or SORTIE_RESULT_NULL_ARGUMENT
+ * @threadsafety   any thread, except during sortie_client_destroy()
+ * @since          0.1.0
+ */
+int32_t sortie_wait(sortie_client *client, uint32_t timeout_ms);
+
+/**
+ * Suspends a client, as when a game goes to the background: no event is given out, nothing new starts, running transfers
+ * pause and their clocks stop. sortie_submit() still accepts requests and holds them. Suspending twice is fine.
+ *
+ * @param client   a live client; must not be NULL
+ * @return SORTIE_OK or SORTIE_RESULT_NULL_ARGUMENT
+ * @threadsafety   any thread, except during sortie_client_destroy()
+ * @since          0.1.0
+ */
+sortie_result sortie_client_suspend(sortie_client *client);
+
+/**
+ * Resumes a suspended client: events are given out, held requests start, paused transfers go on. One whose connection died
+ * meanwhile starts again if its method is idempotent, and ends with an error if not. Resuming twice is fine.
+ *
+ * @param client   a live client; must not be NULL
+ * @return SORTIE_OK or SORTIE_RESULT_NULL_ARGUMENT
+ * @threadsafety   any thread, except during sortie_client_destroy()
+ * @since          0.1.0
+ */
+sortie_result sortie_client_resume(sortie_client *client);
+
+/**
+ * Reads a client's counts and gauges. Cheap enough for every frame.
+ *
+ * @param client  a live client; must not be NULL
+ * @param out     receives them; its struct_size must be set; must not be NULL
+ * @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT or SORTIE_RESULT_STRUCT_SIZE
+ * @threadsafety   any thread, except during sortie_client_destroy()
+ * @since          0.1.0
+ */
+sortie_result sortie_client_stats(sortie_client *client, sortie_stats *out);
+
+/**
+ * Finds a response header by its name, whatever the letters' case.
+ *
+ * @param event  an event of the last sortie_poll(); NULL has no headers
+ * @param name   the header's name; NULL finds none
+ * @param index  0 for the first of that name, 1 for the second, and so on
+ * @return its value, valid as long as the event is, or NULL if there is none
+ * @threadsafety   the thread that polls
+ * @since          0.1.0
+ */
+const char *sortie_event_header(const sortie_event *event, const char *name, uint32_t index);
+
+/**
+ * Counts an event's response headers, repeated names each time.
+ *
+ * @param event  an event of the last sortie_poll(); NULL has no headers
+ * @return the number of headers
+ * @threadsafety   the thread that polls
+ * @since          0.1.0
+ */
+uint32_t sortie_event_header_count(const sortie_event *event);
+
+/**
+ * Reads a response header by its place, in the order of arrival.
+ *
+ * @param event  an event of the last sortie_poll()
+ * @param i      its place, from 0
+ * @param name   receives its name as received, valid as long as the event is; may be NULL
+ * @param value  receives its value, likewise; may be NULL
+ * @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, or SORTIE_RESULT_NOT_FOUND when there are not that many
+ * @threadsafety   the thread that polls
+ * @since          0.1.0
+ */
+sortie_result sortie_event_header_at(const sortie_event *event, uint32_t i, const char **name, const char **value);
+
+/**
+ * Tells the URL that answered, after redirects.
+ *
+ * @param event  an event of the last sortie_poll()
+ * @return the URL, credentials left out, valid as long as the event is; NULL if no response came
+ * @threadsafety   the thread that polls
+ * @since          0.1.0
+ */
+const char *sortie_event_effective_url(const sortie_event *event);
+
+/**
+ * Tells where a request's time went.
+ *
+ * @param event  an ENDED event of the last sortie_poll()
+ * @param out    receives it; its struct_size must be set; must not be NULL
+ * @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, SORTIE_RESULT_STRUCT_SIZE, or SORTIE_RESULT_NOT_FOUND for an event that
+ *         is not ENDED
+ * @threadsafety   the thread that polls
+ * @since          0.1.0
+ */
+sortie_result sortie_event_timing(const sortie_event *event,
+                                  sortie_timing *out);
+
+/**
+ * Takes an event's body over, without a copy, so that it outlives the event. The event's own body and body_length stay
+ * valid as long as the event is, or until the body is freed.
+ *
+ * @param event  an event of the last sortie_poll()
+ * @param out    receives the body, to be given to sortie_body_free(); must not be NULL
+ * @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, or SORTIE_RESULT_NOT_FOUND when there is none or it was taken already
+ * @threadsafety   the thread that polls
+ * @since          0.1.0
+ */
+sortie_result sortie_event_take_body(const sortie_event *event, sortie_body **out);
+
+/**
+ * Points to a body's bytes, with a NUL one past their end.
+ *
+ * @param body  a body that was taken over; NULL gives NULL
+ * @return the bytes, valid until sortie_body_free()
+ * @threadsafety   any thread
+ * @since          0.1.0
+ */
+const void *sortie_body_data(const sortie_body *body);
+
+/**
+ * Tells a body's length in bytes.
+ *
+ * @param body  a body that was taken over; NULL has length 0
+ * @return its length
+ * @threadsafety   any thread
+ * @since          0.1.0
+ */
+uint64_t sortie_body_length(const sortie_body *body);
+
+/**
+ * Frees a body that was taken over. Fine before and after its client's destruction.
+ *
+ * @param body  the body; NULL is fine
+ * @threadsafety   any thread, once
+ * @since          0.1.0
+ */
+void sortie_body_free(sortie_body *body);
+
+/**
+ * Tells the number of the C ABI that the loaded library has. It is at least SORTIE_ABI_VERSION of the header, or the
+ * library is older than the program.
+ *
+ * @return the number
+ * @threadsafety   any thread
+ * @since          0.1.0
+ */
+uint32_t sortie_abi_version(void);
+
+/**
+ * Tells the version of the loaded library.
+ *
+ * @return the version as "MAJOR.MINOR.PATCH", valid for ever
+ * @threadsafety   any thread
+ * @since          0.1.0
+ */
+const char *sortie_version(void);
+
+/**
+ * Describes a result.
+ *
+ * @param result  SORTIE_OK or a SORTIE_RESULT_*
+ * @return a short English description, valid for ever; never NULL
+ * @threadsafety   any thread
+ * @since          0.1.0
+ */
+const char *sortie_result_string(sortie_result result);
+
+/**
+ * Describes a kind of error.
+ *
+ * @param kind  a SORTIE_ERROR_*
+ * @return a short English description, valid for ever; never NULL
+ * @threadsafety   any thread
+ * @since          0.1.0
+ */
+const char *sortie_error_string(uint32_t kind);
+
+/**
+ * Tells what exactly was wrong with the last call that this thread made and that was refused, such as "header name is
+ * empty".
+ *
+ * @return an English message, valid until this thread's next refused call; "" if there was none; never NULL
+ * @threadsafety   any thread
+ * @since          0.1.0
+ */
+const char *sortie_last_error_message(void);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* SORTIE_H */

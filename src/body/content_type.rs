@@ -1,0 +1,55 @@
+//! What a Content-Type says of a body.
+
+use crate::event::BodyKind;
+
+/// The Content-Type of a request that gives none.
+pub(crate) fn default_for(kind: BodyKind, is_file: bool) -> &'static str {
+    match kind {
+        BodyKind::Text => "text/plain; charset=UTF-8",
+        BodyKind::Default if !is_file => "text/plain; charset=UTF-8",
+        BodyKind::Default | BodyKind::Binary => "application/octet-stream",
+    }
+}
+
+/// Whether a response of this Content-Type is text: any type with a charset, `text/*`, XML, JSON, JavaScript, forms.
+pub(crate) fn kind_of_response(content_type: Option<&str>) -> BodyKind {
+    let Some(content_type) = content_type else { return BodyKind::Binary };
+    let mut parts = content_type.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or("").to_ascii_lowercase();
+    let has_charset = parts.any(|part| part.get(..8).is_some_and(|name| name.eq_ignore_ascii_case("charset=")));
+    let (top, sub) = essence.split_once('/').unwrap_or((&essence, ""));
+    let text = has_charset
+        || top == "text"
+        || sub.ends_with("xml")
+        || sub == "json"
+        || sub.ends_with("+json")
+        || matches!(sub, "javascript" | "x-javascript" | "ecmascript" | "x-ecmascript" | "x-www-form-urlencoded");
+    if text { BodyKind::Text } else { BodyKind::Binary }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_types_are_told_from_binary_ones() {
+        for text in [
+            "text/html",
+            "TEXT/plain; charset=x",
+            "application/json",
+            "application/ld+json",
+            "image/svg+xml",
+            "application/xhtml+xml",
+            "application/xml",
+            "application/javascript",
+            "application/x-www-form-urlencoded",
+            "application/octet-stream; Charset=utf-8",
+        ] {
+            assert_eq!(kind_of_response(Some(text)), BodyKind::Text, "{text}");
+        }
+        for binary in ["image/png", "application/octet-stream", "application/jsonx", "", "x"] {
+            assert_eq!(kind_of_response(Some(binary)), BodyKind::Binary, "{binary}");
+        }
+        assert_eq!(kind_of_response(None), BodyKind::Binary);
+    }
+}

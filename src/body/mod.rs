@@ -1,0 +1,5 @@
+//! Where bodies come from and go to.
+
+pub(crate) mod content_type;
+pub(crate) mod disk;
+pub(crate) mod source;

@@ -1,0 +1,136 @@
+//! How many bytes of bodies wait for the host, and the signal that there is room again.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Counts the bytes that events hold. The worker asks [`Budget::has_room`] before it starts or goes on receiving; the
+/// host's side gives bytes back as it lets go of events, and wakes the worker if that was waiting for them.
+pub(crate) struct Budget {
+    held: AtomicU64,
+    limit: u64,
+    starved: AtomicBool,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Budget {
+    pub(crate) fn new(limit: u64, wake: impl Fn() + Send + Sync + 'static) -> Budget {
+        Budget { held: AtomicU64::new(0), limit, starved: AtomicBool::new(false), wake: Box::new(wake) }
+    }
+
+    pub(crate) fn held(&self) -> u64 {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// Whether more may be received. After `false` the worker is woken when that changes.
+    pub(crate) fn has_room(&self) -> bool {
+        if self.held.load(Ordering::SeqCst) <= self.limit {
+            return true;
+        }
+        self.starved.store(true, Ordering::SeqCst);
+        // The host may have let go between the two: look again, now that it would see the flag.
+        self.held.load(Ordering::SeqCst) <= self.limit
+    }
+
+    fn give_back(&self, bytes: u64) {
+        let left = self.held.fetch_sub(bytes, Ordering::SeqCst) - bytes;
+        if left <= self.limit && self.starved.swap(false, Ordering::SeqCst) {
+            (self.wake)();
+        }
+    }
+}
+
+/// A body in memory, held against its client's budget until it is dropped or taken over.
+pub struct Body {
+    /// The bytes and one NUL.
+    bytes: Vec<u8>,
+    charged: u64,
+    budget: Arc<Budget>,
+}
+
+impl Body {
+    /// Charges `bytes`, to which a NUL is added.
+    pub(crate) fn new(mut bytes: Vec<u8>, budget: &Arc<Budget>) -> Body {
+        let charged = bytes.len() as u64;
+        budget.held.fetch_add(charged, Ordering::SeqCst);
+        bytes.push(0);
+        Body { bytes, charged, budget: Arc::clone(budget) }
+    }
+
+    /// The body's bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len()).unwrap_or(&[])
+    }
+
+    /// How many bytes the body has.
+    pub fn len(&self) -> usize {
+        self.bytes.len().saturating_sub(1)
+    }
+
+    /// Whether the body has no byte.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes the bytes over, without a copy; they no longer count against the client's budget.
+    pub fn into_vec(mut self) -> Vec<u8> {
+        self.bytes.pop();
+        std::mem::take(&mut self.bytes)
+    }
+
+    /// The bytes no longer count against the client's budget.
+    pub(crate) fn release(&mut self) {
+        let charged = std::mem::take(&mut self.charged);
+        if charged > 0 {
+            self.budget.give_back(charged);
+        }
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Body({} bytes)", self.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+
+    fn budget(limit: u64) -> (Arc<Budget>, Arc<AtomicUsize>) {
+        let wakes = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&wakes);
+        let budget = Budget::new(limit, move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+        });
+        (Arc::new(budget), wakes)
+    }
+
+    #[test]
+    fn a_starved_worker_is_woken_once_when_there_is_room() {
+        let (budget, wakes) = budget(10);
+        let (a, b) = (Body::new(vec![1; 8], &budget), Body::new(vec![2; 8], &budget));
+        assert!(!budget.has_room());
+        drop(a);
+        assert_eq!(wakes.load(Ordering::SeqCst), 1);
+        assert!(budget.has_room());
+        drop(b);
+        assert_eq!((wakes.load(Ordering::SeqCst), budget.held()), (1, 0));
+    }
+
+    #[test]
+    fn a_body_taken_over_is_whole_and_no_longer_counts() {
+        let (budget, _) = budget(10);
+        let body = Body::new(b"abc".to_vec(), &budget);
+        assert_eq!((body.as_bytes(), body.len(), budget.held()), (&b"abc"[..], 3, 3));
+        assert_eq!(body.into_vec(), b"abc");
+        assert_eq!(budget.held(), 0);
+    }
+}

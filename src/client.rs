@@ -1,0 +1,252 @@
+//! The safe Rust facade: what a Rust engine uses directly, and what the C ABI is made of.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+
+use crate::body::disk;
+use crate::budget::Budget;
+use crate::config::Config;
+use crate::error::{Reason, Refusal};
+use crate::event::{Consumer, Event, queue};
+use crate::net::{Setup, Wake};
+use crate::request::{Request, RequestBody};
+use crate::slots::{RequestId, Slots};
+use crate::worker::{self, Command, Counters, Parts};
+
+/// How long dropping a client waits for its threads; beyond, they end on their own.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_millis(90);
+
+/// Counts and gauges of a client.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stats {
+    /// Requests that wait in the queue.
+    pub waiting: u32,
+    /// Requests on the network or at the disk.
+    pub active: u32,
+    /// Requests that have ended and whose last event is not drained.
+    pub undrained: u32,
+    /// Requests accepted since creation.
+    pub submitted: u64,
+    /// Requests ended since creation.
+    pub ended: u64,
+    /// Of those, ended with an error, cancelled ones included.
+    pub failed: u64,
+    /// Bytes of response bodies received since creation, on the wire.
+    pub bytes_received: u64,
+    /// Bytes of request bodies sent since creation.
+    pub bytes_sent: u64,
+    /// Bytes of bodies that events hold now.
+    pub buffered_bytes: u64,
+    /// Connections made since creation.
+    pub connections: u64,
+}
+
+/// An HTTP client for game loops. Submit from any thread, [`poll`](Client::poll) once a frame, never wait.
+///
+/// Dropping it drops what has not ended, without an event, and removes unfinished files. It returns within about 100 ms.
+///
+/// ```no_run
+/// # fn main() -> Result<(), sortie::Refusal> {
+/// let client = sortie::Client::new(sortie::Config::default())?;
+/// client.submit(sortie::Request::get("https://example.com/")?)?;
+/// loop {
+///     // ... a frame ...
+///     while let Some(event) = client.poll() {
+///         if event.kind == sortie::EventKind::Ended {
+///             println!("{} {:?}: {} bytes", event.status(), event.failure(), event.body().len());
+///             return Ok(());
+///         }
+///     }
+/// }
+/// # }
+/// ```
+pub struct Client {
+    config: Arc<Config>,
+    slots: Arc<Slots>,
+    events: Consumer,
+    commands: Sender<Command>,
+    wake: Arc<Wake>,
+    budget: Arc<Budget>,
+    counters: Arc<Counters>,
+    submitted: AtomicU64,
+    /// Disconnected once both threads have ended.
+    ended: Receiver<()>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Client {
+    /// Creates a client and its two threads.
+    ///
+    /// # Errors
+    /// The configuration's, as each field says; [`Reason::System`] if the system refuses a thread or a descriptor.
+    pub fn new(config: Config) -> Result<Client, Refusal> {
+        config.check()?;
+        let setup = Setup::new(&config)?;
+        let wake = Arc::new(Wake::new().map_err(refused_by_system)?);
+        let config = Arc::new(config);
+        let slots = Arc::new(Slots::new(config.max_requests));
+        let (producer, consumer) = queue(Arc::clone(&slots));
+        let to_wake = Arc::clone(&wake);
+        let budget = Arc::new(Budget::new(config.max_buffered_bytes, move || to_wake.wake()));
+        let counters = Arc::new(Counters::default());
+        let (commands, to_worker) = unbounded();
+        let (disk, to_disk) = unbounded();
+        let (ending, ended) = bounded(0);
+
+        let mut client = Client {
+            config: Arc::clone(&config),
+            slots,
+            events: consumer,
+            commands: commands.clone(),
+            wake: Arc::clone(&wake),
+            budget: Arc::clone(&budget),
+            counters: Arc::clone(&counters),
+            submitted: AtomicU64::new(0),
+            ended,
+            threads: Vec::new(),
+        };
+        let (disk_ending, disk_wake) = (ending.clone(), Arc::clone(&wake));
+        client.spawn("sortie-disk", move || {
+            let _ending = disk_ending;
+            disk::run(&to_disk, &|reply| {
+                let _ = commands.send(Command::Disk(reply));
+                disk_wake.wake();
+            });
+        })?;
+        let (ready, started) = bounded(1);
+        client.spawn("sortie-worker", move || {
+            let _ending = ending;
+            let parts = Parts { config, setup, wake, commands: to_worker, disk, events: producer, budget, counters };
+            worker::run(parts, &ready);
+        })?;
+        match started.recv() {
+            Ok(Ok(())) => Ok(client),
+            Ok(Err(error)) => Err(refused_by_system(error)),
+            Err(_) => Err(Refusal::new(Reason::Internal, "the worker failed to start")),
+        }
+    }
+
+    fn spawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), Refusal> {
+        let thread = Builder::new().name(name.to_owned()).spawn(body).map_err(refused_by_system)?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// Submits a request. It starts as soon as the limits let it, or when the client is resumed.
+    ///
+    /// # Errors
+    /// [`Reason::Path`] for a file in a base directory that the client does not have, [`Reason::Argument`] for parts that
+    /// do not go together, [`Reason::TooManyRequests`] if as many as allowed are live.
+    pub fn submit(&self, request: Request) -> Result<RequestId, Refusal> {
+        request.check()?;
+        if let RequestBody::File(file) = &request.body {
+            self.config.check_file(file)?;
+        }
+        if let Some(file) = &request.response_file {
+            self.config.check_file(file)?;
+        }
+        let id = self.slots.claim().ok_or_else(|| {
+            let message = format!("{} requests are live, which is the limit (max_requests)", self.config.max_requests);
+            Refusal::new(Reason::TooManyRequests, message)
+        })?;
+        self.submitted.fetch_add(1, Ordering::Relaxed);
+        self.command(Command::Submit(id, Box::new(request)));
+        Ok(id)
+    }
+
+    fn command(&self, command: Command) {
+        // The worker lives as long as the client.
+        let _ = self.commands.send(command);
+        self.wake.wake();
+    }
+
+    /// Asks a request to stop. It still ends with exactly one event: cancelled, or its real outcome if it had finished.
+    ///
+    /// # Errors
+    /// [`Reason::Stale`] once that event has been drained.
+    pub fn cancel(&self, id: RequestId) -> Result<(), Refusal> {
+        if self.slots.get(id).is_none() {
+            let message = format!("request {} has already ended or never existed", id.number());
+            return Err(Refusal::new(Reason::Stale, message));
+        }
+        self.command(Command::Cancel(id));
+        Ok(())
+    }
+
+    /// Takes the next event, if there is one. Never waits. Meant for one thread at a time, in which a request's events come
+    /// in order.
+    pub fn poll(&self) -> Option<Event> {
+        self.events.pop()
+    }
+
+    #[inline]
+    pub(crate) fn has_event(&self) -> bool {
+        self.events.has_event()
+    }
+
+    /// Sleeps until there is an event, for tools and tests; `false` if none came in time.
+    pub fn wait(&self, timeout: Duration) -> bool {
+        self.events.wait(timeout)
+    }
+
+    /// Gives no event out, starts nothing new, pauses transfers and stops their clocks.
+    pub fn suspend(&self) {
+        self.events.set_suspended(true);
+        self.command(Command::Suspend);
+    }
+
+    /// Goes on after [`suspend`](Client::suspend).
+    pub fn resume(&self) {
+        self.command(Command::Resume);
+        self.events.set_suspended(false);
+    }
+
+    /// Reads counts and gauges. Cheap enough for every frame.
+    pub fn stats(&self) -> Stats {
+        let counters = &self.counters;
+        Stats {
+            waiting: counters.waiting.load(Ordering::Relaxed),
+            active: counters.active.load(Ordering::Relaxed),
+            undrained: self.events.undrained(),
+            submitted: self.submitted.load(Ordering::Relaxed),
+            ended: counters.ended.load(Ordering::Relaxed),
+            failed: counters.failed.load(Ordering::Relaxed),
+            bytes_received: counters.bytes_received.load(Ordering::Relaxed),
+            bytes_sent: counters.bytes_sent.load(Ordering::Relaxed),
+            buffered_bytes: self.budget.held(),
+            connections: counters.connections.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Makes the worker panic at its next turn.
+    #[cfg(feature = "test-hooks")]
+    #[doc(hidden)]
+    pub fn test_panic(&self) {
+        self.command(Command::Panic);
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.command(Command::Shutdown);
+        // Nothing is ever sent: the wait ends when both threads have let go of their ends.
+        let deadline = Instant::now() + SHUTDOWN_PATIENCE;
+        let both_ended =
+            matches!(self.ended.recv_deadline(deadline), Err(crossbeam_channel::RecvTimeoutError::Disconnected));
+        for thread in self.threads.drain(..) {
+            // One that is held up, by a disk say, is left to end on its own; the library stays loaded for it.
+            if both_ended || thread.is_finished() {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+fn refused_by_system(error: io::Error) -> Refusal {
+    Refusal::new(Reason::System, format!("the system refused a thread or a descriptor: {error}"))
+}

@@ -1,0 +1,300 @@
+//! How a client is set up: its defaults and their validation.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::body::disk::Location;
+use crate::error::{Reason, Refusal};
+use crate::headers::Headers;
+use crate::request::{BaseDirectory, FileName, Limit, add_header};
+use crate::slots::MAX_SLOTS;
+
+/// The lowest TLS version to accept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// TLS 1.2.
+    #[default]
+    Tls12,
+    /// TLS 1.3.
+    Tls13,
+}
+
+/// Where to connect to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Proxy {
+    /// What http_proxy, https_proxy, all_proxy and no_proxy say in the environment when the client is created.
+    #[default]
+    Environment,
+    /// Straight to the host.
+    Direct,
+    /// Through this proxy, but for these hosts.
+    Url {
+        /// "http://host:port", "https://", "socks4://", "socks4a://", "socks5://" or "socks5h://".
+        url: String,
+        /// Hosts to reach without it, separated by commas.
+        except: String,
+    },
+}
+
+/// Public keys that a host must show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// The host's name, without scheme or port.
+    pub host: String,
+    /// Hashes as "sha256//BASE64", separated by ';'. One must match.
+    pub public_keys: String,
+}
+
+/// A certificate by which a server may ask the client to identify itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The host that may have it, without scheme or port.
+    pub host: String,
+    /// A PEM file with the certificate and its chain.
+    pub certificate: PathBuf,
+    /// A PEM file with the private key, if it is another.
+    pub key: Option<PathBuf>,
+    /// The private key's password, if it has one.
+    pub password: Option<String>,
+}
+
+/// An address to use for a host in place of name lookup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolve {
+    /// The host's name as URLs have it.
+    pub host: String,
+    /// The port as URLs have it, or every port.
+    pub port: Option<u16>,
+    /// The address to connect to.
+    pub address: IpAddr,
+    /// The port to connect to, or the same.
+    pub address_port: Option<u16>,
+}
+
+/// How a client is set up. Start from `Config::default()`.
+#[derive(Clone)]
+pub struct Config {
+    /// The User-Agent of requests that give none; `None` sends none.
+    pub user_agent: Option<String>,
+    /// What [`BaseDirectory::Documents`] stands for.
+    pub documents_directory: Option<PathBuf>,
+    /// What [`BaseDirectory::Temporary`] stands for.
+    pub temporary_directory: Option<PathBuf>,
+    /// What [`BaseDirectory::Caches`] stands for.
+    pub caches_directory: Option<PathBuf>,
+    /// What [`BaseDirectory::ApplicationSupport`] stands for.
+    pub application_support_directory: Option<PathBuf>,
+    /// What [`BaseDirectory::Resource`] stands for.
+    pub resource_directory: Option<PathBuf>,
+    /// How many requests may be on the network at a time; 1 to 65535. A host that speaks HTTP/2 takes up at most two of
+    /// these places.
+    pub max_active: u32,
+    /// How many of them may be to one host. A host that speaks HTTP/2 takes up to 100.
+    pub max_active_per_host: u32,
+    /// How many requests may wait, run or be undrained in all; 1 to 1048576.
+    pub max_requests: u32,
+    /// The total time limit of requests that say none.
+    pub timeout: Limit,
+    /// The connect time limit of requests that say none.
+    pub connect_timeout: Limit,
+    /// The stall time limit of requests that say none.
+    pub stall_timeout: Limit,
+    /// The queue time limit of requests that say none.
+    pub queue_timeout: Limit,
+    /// The lowest TLS version to accept.
+    pub min_tls_version: TlsVersion,
+    /// The largest response body in memory, in bytes after decompression.
+    pub max_body_bytes: u64,
+    /// While events hold more than this many bytes of bodies, no request starts and none receives into memory.
+    pub max_buffered_bytes: u64,
+    /// Headers of every request that does not give the same name itself; add to them by [`Config::default_header`].
+    pub default_headers: Headers,
+    /// Public keys that hosts must show.
+    pub pins: Vec<Pin>,
+    /// A PEM file with the roots to trust, in place of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Certificates by which to identify the client.
+    pub client_certificates: Vec<ClientCertificate>,
+    /// Addresses in place of name lookup.
+    pub resolves: Vec<Resolve>,
+    /// Where to connect to.
+    pub proxy: Proxy,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            user_agent: Some(concat!("sortie/", env!("CARGO_PKG_VERSION")).to_owned()),
+            documents_directory: None,
+            temporary_directory: None,
+            caches_directory: None,
+            application_support_directory: None,
+            resource_directory: None,
+            max_active: 64,
+            max_active_per_host: 16,
+            max_requests: 65_536,
+            timeout: Limit::After(Duration::from_secs(30)),
+            connect_timeout: Limit::After(Duration::from_secs(10)),
+            stall_timeout: Limit::After(Duration::from_secs(60)),
+            queue_timeout: Limit::Never,
+            min_tls_version: TlsVersion::Tls12,
+            max_body_bytes: 64 << 20,
+            max_buffered_bytes: 256 << 20,
+            default_headers: Headers::new(),
+            pins: Vec::new(),
+            ca_file: None,
+            client_certificates: Vec::new(),
+            resolves: Vec::new(),
+            proxy: Proxy::Environment,
+        }
+    }
+}
+
+impl Config {
+    /// Adds a header to every request that does not give the same name itself.
+    ///
+    /// # Errors
+    /// As [`crate::Request::header`].
+    pub fn default_header(&mut self, name: &str, value: &str) -> Result<(), Refusal> {
+        add_header(&mut self.default_headers, name, value)
+    }
+
+    /// The path of a base directory; an outer `None` if the client has none for it.
+    pub(crate) fn directory(&self, base: BaseDirectory) -> Option<Option<&Path>> {
+        match base {
+            BaseDirectory::None => return Some(None),
+            BaseDirectory::Documents => &self.documents_directory,
+            BaseDirectory::Temporary => &self.temporary_directory,
+            BaseDirectory::Caches => &self.caches_directory,
+            BaseDirectory::ApplicationSupport => &self.application_support_directory,
+            BaseDirectory::Resource => &self.resource_directory,
+        }
+        .as_deref()
+        .map(Some)
+    }
+
+    /// Where a file is, once `check_file` has accepted it.
+    pub(crate) fn locate(&self, file: &FileName) -> Location {
+        let base = self.directory(file.directory).flatten().map(Path::to_owned);
+        Location { base, path: file.path.clone() }
+    }
+
+    /// Refuses a file whose base directory the client does not have.
+    pub(crate) fn check_file(&self, file: &FileName) -> Result<(), Refusal> {
+        if self.directory(file.directory).is_some() {
+            return Ok(());
+        }
+        let message = format!("file name '{}': the client has no {:?} directory", file.path.display(), file.directory);
+        Err(Refusal::new(Reason::Path, message))
+    }
+
+    /// Checks every field.
+    pub(crate) fn check(&self) -> Result<(), Refusal> {
+        within("max_active", self.max_active, 65_535)?;
+        within("max_active_per_host", self.max_active_per_host, 65_535)?;
+        within("max_requests", self.max_requests, MAX_SLOTS)?;
+        if self.max_body_bytes > isize::MAX.unsigned_abs() as u64 {
+            return Err(Refusal::new(Reason::Argument, "max_body_bytes is larger than memory can be"));
+        }
+        if let Some(user_agent) = &self.user_agent {
+            add_header(&mut Headers::new(), "User-Agent", user_agent)?;
+        }
+        for pin in &self.pins {
+            check_host("pin", &pin.host)?;
+            let valid =
+                pin.public_keys.split(';').all(|key| key.strip_prefix("sha256//").is_some_and(is_sha256_base64));
+            if !valid {
+                let message = format!("pin for {}: '{}' is not sha256//BASE64", pin.host, pin.public_keys);
+                return Err(Refusal::new(Reason::Argument, message));
+            }
+        }
+        for certificate in &self.client_certificates {
+            check_host("client certificate", &certificate.host)?;
+        }
+        for resolve in &self.resolves {
+            check_host("resolve", &resolve.host)?;
+        }
+        if let Proxy::Url { url, except } = &self.proxy {
+            check_proxy(url)?;
+            if except.chars().any(char::is_control) {
+                return Err(Refusal::new(Reason::Argument, "no_proxy has a control character"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn within(name: &str, value: u32, most: u32) -> Result<(), Refusal> {
+    if (1..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(Refusal::new(Reason::Argument, format!("{name} is {value}, it must be 1 to {most}")))
+}
+
+fn check_host(what: &str, host: &str) -> Result<(), Refusal> {
+    if !host.is_empty() && !host.contains(['/', '@', ',', ' ']) && !host.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(Refusal::new(Reason::Argument, format!("{what}: '{}' is not a host", host.escape_default())))
+}
+
+/// Whether text is the base64 of 32 bytes.
+fn is_sha256_base64(text: &str) -> bool {
+    text.len() == 44
+        && text.ends_with('=')
+        && text.bytes().take(43).all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
+}
+
+/// Checks a proxy's URL, as given by the host or by the environment.
+pub(crate) fn check_proxy(url: &str) -> Result<(), Refusal> {
+    let refuse = |what: &str| Err(Refusal::new(Reason::Argument, format!("proxy {what}")));
+    let Ok(parsed) = url::Url::parse(url) else { return refuse("is not a URL such as http://host:port") };
+    if !matches!(parsed.scheme(), "http" | "https" | "socks4" | "socks4a" | "socks5" | "socks5h") {
+        return refuse("must be http, https, socks4, socks4a, socks5 or socks5h");
+    }
+    if parsed.host_str().is_none_or(str::is_empty) || url.chars().any(char::is_control) {
+        return refuse("has no host or holds a control character");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid() {
+        assert!(Config::default().check().is_ok());
+    }
+
+    #[test]
+    fn fields_out_of_range_are_named() {
+        let refused = |change: fn(&mut Config)| {
+            let mut config = Config::default();
+            change(&mut config);
+            config.check().unwrap_err().message
+        };
+        assert_eq!(refused(|c| c.max_active = 0), "max_active is 0, it must be 1 to 65535");
+        assert!(refused(|c| c.max_requests = MAX_SLOTS + 1).contains("1048576"));
+        assert!(refused(|c| c.user_agent = Some("a\r\nb".into())).contains("User-Agent"));
+        let pin = |host: &str, keys: &str| Pin { host: host.into(), public_keys: keys.into() };
+        let mut config = Config { pins: vec![pin("x", "md5//abc")], ..Config::default() };
+        assert!(config.check().unwrap_err().message.contains("sha256"));
+        config.pins = vec![pin("x/y", "")];
+        assert!(config.check().unwrap_err().message.contains("not a host"));
+        for bad in ["x", "ftp://x", "http://", "http://x\n"] {
+            let proxy = Proxy::Url { url: bad.into(), except: String::new() };
+            assert!(Config { proxy, ..Config::default() }.check().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_base_directory_that_is_not_configured_is_refused() {
+        let file = FileName::new("a", BaseDirectory::Caches).unwrap();
+        let mut config = Config::default();
+        assert_eq!(config.check_file(&file).unwrap_err().reason, Reason::Path);
+        config.caches_directory = Some("/tmp".into());
+        assert!(config.check_file(&file).is_ok());
+    }
+}

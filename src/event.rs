@@ -1,0 +1,330 @@
+//! What the host receives, and the two ends of the queue it comes through.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender};
+use parking_lot::{Condvar, Mutex};
+
+use crate::budget::Body;
+use crate::error::ErrorKind;
+use crate::headers::Headers;
+use crate::slots::{RequestId, Slots};
+use crate::text::Text;
+
+/// What kind of event it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// The request has started: with upload progress before connecting, with download progress after the response's
+    /// headers, which it carries.
+    Began,
+    /// Bytes have moved. At most one such event is undrained per request; it has the newest numbers.
+    Progress,
+    /// The request has ended. Always its last event, exactly one for each accepted submit.
+    Ended,
+}
+
+/// Something that happened to a request.
+#[derive(Debug)]
+pub struct Event {
+    /// The request.
+    pub request: RequestId,
+    /// The request's user data.
+    pub user_data: u64,
+    /// What happened.
+    pub kind: EventKind,
+    /// The URL as requested, credentials left out.
+    pub url: Text,
+    /// Bytes of the body on the wire so far, in the direction of progress (download if none). Never goes back.
+    pub transferred: u64,
+    /// Bytes of the body on the wire in all, in that direction; -1 if unknown.
+    pub estimated: i64,
+    /// The response as far as it has come; none in progress events and in a beginning upload's.
+    pub response: Option<Box<Response>>,
+}
+
+impl Event {
+    /// The failure that ended the request, or `None` if a whole response came or it has not ended.
+    pub fn failure(&self) -> Option<(ErrorKind, &str)> {
+        let (kind, message) = self.response.as_ref()?.failure.as_ref()?;
+        Some((*kind, message))
+    }
+
+    /// The response's HTTP status; 0 while none has come.
+    pub fn status(&self) -> u16 {
+        self.response.as_ref().map_or(0, |response| response.status)
+    }
+
+    /// The response's body in memory; empty if there is none.
+    pub fn body(&self) -> &[u8] {
+        self.response.as_ref().and_then(|response| response.body.as_ref()).map_or(&[], Body::as_bytes)
+    }
+
+    /// The response's first header of this name, whatever the letters' case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.response.as_ref()?.headers.get(name)
+    }
+}
+
+/// How a response's body is meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BodyKind {
+    /// There is no body, or in a request: text for a body in memory, binary for a file.
+    #[default]
+    Default,
+    /// Text.
+    Text,
+    /// Bytes.
+    Binary,
+}
+
+/// A response, whole or as far as it came.
+#[derive(Debug, Default)]
+pub struct Response {
+    /// The HTTP status; 0 if none came.
+    pub status: u16,
+    /// The headers of the last hop, in order.
+    pub headers: Headers,
+    /// The body, unless it went to a file.
+    pub body: Option<Body>,
+    /// What the body is.
+    pub body_kind: BodyKind,
+    /// The full path of the file that was written.
+    pub file: Option<Text>,
+    /// The URL that answered, after redirects; `None` if it is the one requested.
+    pub effective_url: Option<Text>,
+    /// Why no whole response came.
+    pub failure: Option<(ErrorKind, Text)>,
+    /// Where the time went.
+    pub timing: Timing,
+}
+
+/// Where a request's time went. A step that did not happen took no time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timing {
+    /// The number of redirects followed.
+    pub redirects: u32,
+    /// From submit to start, in the queue.
+    pub queued: Duration,
+    /// From the last hop's start to the name resolved.
+    pub name_lookup: Duration,
+    /// From the last hop's start to the TCP connection made.
+    pub connect: Duration,
+    /// From the last hop's start to the TLS handshake done.
+    pub tls: Duration,
+    /// From the last hop's start to the first byte of the response.
+    pub first_byte: Duration,
+    /// From the first hop's start to the end.
+    pub total: Duration,
+}
+
+/// What both ends see.
+struct Common {
+    slots: Arc<Slots>,
+    /// Events in the queue. Changed after a push and before a pop, so a drain that reads 0 misses at most what is just
+    /// being pushed.
+    queued: AtomicUsize,
+    /// ENDED events in the queue.
+    undrained: AtomicU32,
+    /// Set by the host: nothing is given out.
+    suspended: AtomicBool,
+    /// Threads inside `wait`.
+    waiting: AtomicUsize,
+    gate: Mutex<()>,
+    arrived: Condvar,
+}
+
+/// The worker's end.
+#[derive(Clone)]
+pub(crate) struct Producer {
+    common: Arc<Common>,
+    events: Sender<Event>,
+}
+
+/// The host's end.
+pub(crate) struct Consumer {
+    common: Arc<Common>,
+    events: Receiver<Event>,
+}
+
+/// Makes a queue. It has no bound of its own: a request queues at most one event of each kind, and the slots bound the
+/// requests.
+pub(crate) fn queue(slots: Arc<Slots>) -> (Producer, Consumer) {
+    let (sender, receiver) = crossbeam_channel::unbounded();
+    let common = Arc::new(Common {
+        slots,
+        queued: AtomicUsize::new(0),
+        undrained: AtomicU32::new(0),
+        suspended: AtomicBool::new(false),
+        waiting: AtomicUsize::new(0),
+        gate: Mutex::new(()),
+        arrived: Condvar::new(),
+    });
+    (Producer { common: Arc::clone(&common), events: sender }, Consumer { common, events: receiver })
+}
+
+impl Producer {
+    pub(crate) fn push(&self, event: Event) {
+        if event.kind == EventKind::Ended {
+            self.common.undrained.fetch_add(1, Ordering::Relaxed);
+        }
+        // The consumer is gone only while the client is being destroyed; the event goes with it then.
+        if self.events.send(event).is_ok() {
+            self.common.queued.fetch_add(1, Ordering::SeqCst);
+            self.common.signal();
+        }
+    }
+
+    /// Notes a transfer's progress, and queues an event unless one is on its way already.
+    pub(crate) fn progress(&self, request: RequestId, user_data: u64, url: &Text, transferred: u64, estimated: i64) {
+        let Some(slot) = self.common.slots.get(request) else { return };
+        if slot.note_progress(transferred, estimated) {
+            let url = url.clone();
+            let kind = EventKind::Progress;
+            self.push(Event { request, user_data, kind, url, transferred, estimated, response: None });
+        }
+    }
+}
+
+impl Common {
+    fn signal(&self) {
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            // Taking the gate makes sure that a waiting thread either sees the event or is asleep and hears this.
+            drop(self.gate.lock());
+            self.arrived.notify_all();
+        }
+    }
+
+    fn has_event(&self) -> bool {
+        self.queued.load(Ordering::SeqCst) > 0 && !self.suspended.load(Ordering::SeqCst)
+    }
+}
+
+impl Consumer {
+    /// Takes the next event, unless there is none or the queue is suspended. An ENDED event's id is stale from then on.
+    pub(crate) fn pop(&self) -> Option<Event> {
+        if !self.common.has_event() {
+            return None;
+        }
+        let mut event = self.events.try_recv().ok()?;
+        self.common.queued.fetch_sub(1, Ordering::SeqCst);
+        match event.kind {
+            EventKind::Began => {}
+            EventKind::Progress => {
+                if let Some(slot) = self.common.slots.get(event.request) {
+                    (event.transferred, event.estimated) = slot.take_progress();
+                }
+            }
+            EventKind::Ended => {
+                self.common.undrained.fetch_sub(1, Ordering::Relaxed);
+                self.common.slots.release(event.request);
+            }
+        }
+        Some(event)
+    }
+
+    /// Whether `pop` would give an event.
+    #[inline]
+    pub(crate) fn has_event(&self) -> bool {
+        self.common.has_event()
+    }
+
+    pub(crate) fn undrained(&self) -> u32 {
+        self.common.undrained.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_suspended(&self, suspended: bool) {
+        self.common.suspended.store(suspended, Ordering::SeqCst);
+        self.common.signal();
+    }
+
+    /// Sleeps until there is an event to pop; `false` if none came in time.
+    pub(crate) fn wait(&self, timeout: Duration) -> bool {
+        if self.has_event() {
+            return true;
+        }
+        let deadline = Instant::now() + timeout;
+        let mut gate = self.common.gate.lock();
+        self.common.waiting.fetch_add(1, Ordering::SeqCst);
+        while !self.has_event() {
+            if self.common.arrived.wait_until(&mut gate, deadline).timed_out() {
+                break;
+            }
+        }
+        self.common.waiting.fetch_sub(1, Ordering::SeqCst);
+        drop(gate);
+        self.has_event()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(request: RequestId) -> Event {
+        let (url, kind) = (Text::from("http://x/"), EventKind::Ended);
+        Event { request, user_data: 7, kind, url, transferred: 3, estimated: 3, response: None }
+    }
+
+    #[test]
+    fn progress_is_coalesced_and_comes_before_the_end() {
+        let slots = Arc::new(Slots::new(4));
+        let (producer, consumer) = queue(Arc::clone(&slots));
+        let id = slots.claim().unwrap();
+        let url = Text::from("http://x/");
+        for transferred in 1..=3 {
+            producer.progress(id, 7, &url, transferred, 3);
+        }
+        producer.push(ended(id));
+        let first = consumer.pop().unwrap();
+        assert_eq!((first.kind, first.transferred, first.estimated), (EventKind::Progress, 3, 3));
+        assert!(slots.get(id).is_some(), "live until its end is drained");
+        assert_eq!(consumer.undrained(), 1);
+        assert_eq!(consumer.pop().unwrap().kind, EventKind::Ended);
+        assert!(slots.get(id).is_none());
+        assert!(consumer.pop().is_none() && consumer.undrained() == 0);
+    }
+
+    #[test]
+    fn a_suspended_queue_gives_nothing_and_loses_nothing() {
+        let slots = Arc::new(Slots::new(4));
+        let (producer, consumer) = queue(Arc::clone(&slots));
+        consumer.set_suspended(true);
+        producer.push(ended(slots.claim().unwrap()));
+        assert!(consumer.pop().is_none());
+        assert!(!consumer.wait(Duration::ZERO));
+        consumer.set_suspended(false);
+        assert!(consumer.wait(Duration::ZERO));
+        assert!(consumer.pop().is_some());
+    }
+
+    #[test]
+    fn a_waiting_thread_hears_of_every_event() {
+        let slots = Arc::new(Slots::new(8));
+        let (producer, consumer) = queue(Arc::clone(&slots));
+        let rounds = if cfg!(miri) { 20 } else { 5_000 };
+        std::thread::scope(|scope| {
+            let (slots, total) = (&slots, rounds);
+            scope.spawn(move || {
+                let mut sent = 0;
+                while sent < total {
+                    if let Some(id) = slots.claim() {
+                        producer.push(ended(id));
+                        sent += 1;
+                    } else {
+                        std::thread::yield_now();
+                    }
+                }
+            });
+            let mut seen = 0;
+            while seen < rounds {
+                assert!(consumer.wait(Duration::from_secs(60)), "event {seen} was not heard of");
+                while consumer.pop().is_some() {
+                    seen += 1;
+                }
+            }
+        });
+        assert!(consumer.pop().is_none());
+    }
+}

@@ -1,0 +1,844 @@
+//! The C ABI and nothing else: each export guards against panics, reads its arguments, calls the safe facade, maps the
+//! refusal, and writes its outputs on success only. Doc comments become the header's text.
+
+// The names and the calls are C's; what each caller promises is in the doc comment that becomes the header's.
+#![allow(unsafe_code, non_camel_case_types, clippy::missing_safety_doc)]
+#![warn(missing_docs)]
+
+mod args;
+mod types;
+
+use std::cell::RefCell;
+use std::ffi::{c_char, c_void};
+use std::mem::MaybeUninit;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::budget::Body;
+use crate::client::Client;
+use crate::config::Config;
+use crate::error::{ErrorKind, Reason, Refusal};
+use crate::event::{BodyKind, Event, EventKind, Response};
+use crate::headers::Headers;
+use crate::slots::RequestId;
+use crate::text::Text;
+use args::{null, optional_text, read_struct, reference, write_struct};
+pub use types::*;
+
+/// The number of this C ABI. It grows with what is added; what is there never changes.
+pub const SORTIE_ABI_VERSION: u32 = 1;
+
+/// An HTTP client: one worker thread, one disk thread, one queue of events.
+pub struct sortie_client {
+    client: Client,
+    /// What the events of the last poll point to.
+    held: Mutex<Vec<Held>>,
+    /// Whether `held` has anything in it.
+    holding: AtomicBool,
+}
+
+/// A body that was taken over from an event.
+pub struct sortie_body {
+    bytes: Body,
+}
+
+/// What a handed-out event points to, at addresses that stay.
+struct Held {
+    _url: Text,
+    response: *mut Response,
+}
+
+// SAFETY: the response is owned, and reached only by the thread that polls.
+unsafe impl Send for Held {}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if !self.response.is_null() {
+            // SAFETY: made by Box::into_raw in `hand_out`, and dropped once, here.
+            drop(unsafe { Box::from_raw(self.response) });
+        }
+    }
+}
+
+thread_local! {
+    static LAST_ERROR: RefCell<Text> = RefCell::new(Text::from(""));
+}
+
+/// Runs the body of an export: a refusal or a panic becomes its number, its message the thread's last error.
+fn guard(body: impl FnOnce() -> Result<i32, Refusal>) -> i32 {
+    let refusal = match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(value)) => return value,
+        Ok(Err(refusal)) => refusal,
+        Err(_) => Refusal::new(Reason::Internal, "a panic was caught at the boundary"),
+    };
+    // A thread that is ending may have lost its last error already.
+    let _ = LAST_ERROR.try_with(|last| *last.borrow_mut() = Text::from(refusal.message));
+    refusal.reason.number()
+}
+
+/// The same for a call that only succeeds or not.
+fn guard_unit(body: impl FnOnce() -> Result<(), Refusal>) -> sortie_result {
+    guard(|| body().map(|()| SORTIE_OK))
+}
+
+/// The same for a call that gives a pointer or NULL.
+fn guard_pointer<T>(body: impl FnOnce() -> Option<*const T>) -> *const T {
+    catch_unwind(AssertUnwindSafe(body)).ok().flatten().unwrap_or(ptr::null())
+}
+
+fn c_pointer(text: &str) -> *const c_char {
+    debug_assert!(text.ends_with('\0'));
+    text.as_ptr().cast()
+}
+
+/// Creates a client and its threads.
+///
+/// @param config  how to set it up, copied; NULL means the defaults
+/// @param out     receives the client; left as it is on failure; must not be NULL
+/// @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, SORTIE_RESULT_STRUCT_SIZE, SORTIE_RESULT_UTF8, SORTIE_RESULT_HEADER,
+///         SORTIE_RESULT_PATH, SORTIE_RESULT_ARGUMENT, or SORTIE_RESULT_SYSTEM if the system refuses a thread
+/// @threadsafety   any thread
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_client_create(
+    config: *const sortie_client_config,
+    out: *mut *mut sortie_client,
+) -> sortie_result {
+    guard_unit(|| {
+        if out.is_null() {
+            return Err(null("out"));
+        }
+        let config = if config.is_null() {
+            Config::default()
+        } else {
+            // SAFETY: the caller promises a config of struct_size bytes whose pointers are as its fields say.
+            unsafe { args::config(&read_struct(config)?) }?
+        };
+        let client = Client::new(config)?;
+        let handle = sortie_client { client, held: Mutex::new(Vec::new()), holding: AtomicBool::new(false) };
+        // SAFETY: not NULL, and the caller promises a writable pointer.
+        unsafe { out.write(Box::into_raw(Box::new(handle))) };
+        Ok(())
+    })
+}
+
+/// Destroys a client. Requests that have not ended are dropped without an event, their unfinished files removed. Returns
+/// within about 100 ms whatever the network, the name lookup or the disk is doing.
+///
+/// What the client's events point to is gone afterwards; bodies taken over stay.
+///
+/// @param client   the client; NULL is fine
+/// @threadsafety   any thread, once, and while no other call on this client is running
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_client_destroy(client: *mut sortie_client) {
+    if client.is_null() {
+        return;
+    }
+    guard_unit(|| {
+        // SAFETY: made by sortie_client_create() and destroyed once, by the caller's promise.
+        drop(unsafe { Box::from_raw(client) });
+        Ok(())
+    });
+}
+
+/// Submits a request. It starts as soon as the limits let it, or when the client is resumed.
+///
+/// An accepted request ends with exactly one SORTIE_EVENT_ENDED.
+///
+/// @param client  a live client; must not be NULL
+/// @param desc    what to request, copied; must not be NULL
+/// @param out_id  receives the request's id; left as it is on failure; may be NULL
+/// @return SORTIE_OK, or why the request was refused: SORTIE_RESULT_NULL_ARGUMENT, SORTIE_RESULT_STRUCT_SIZE,
+///         SORTIE_RESULT_UTF8, SORTIE_RESULT_URL, SORTIE_RESULT_SCHEME, SORTIE_RESULT_METHOD, SORTIE_RESULT_HEADER,
+///         SORTIE_RESULT_PATH, SORTIE_RESULT_ARGUMENT, SORTIE_RESULT_BODY_TOO_LARGE, SORTIE_RESULT_TOO_MANY_REQUESTS
+/// @threadsafety   any thread, except during sortie_client_destroy()
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_submit(
+    client: *mut sortie_client,
+    desc: *const sortie_request_desc,
+    out_id: *mut sortie_request,
+) -> sortie_result {
+    guard_unit(|| {
+        // SAFETY: the caller promises a live client and a desc of struct_size bytes whose pointers are as its fields say.
+        let (client, desc) = unsafe { (reference(client, "client")?, read_struct(desc)?) };
+        // SAFETY: as above.
+        unsafe { submit(client, &desc, out_id) }
+    })
+}
+
+/// # Safety
+/// As sortie_submit().
+unsafe fn submit(
+    client: &sortie_client,
+    desc: &sortie_request_desc,
+    out_id: *mut sortie_request,
+) -> Result<(), Refusal> {
+    // SAFETY: promised by the caller.
+    let id = client.client.submit(unsafe { args::request(desc) }?)?;
+    if !out_id.is_null() {
+        // SAFETY: not NULL, and the caller promises a writable id.
+        unsafe { out_id.write(id.number()) };
+    }
+    Ok(())
+}
+
+/// A description with only a URL and user data.
+fn plain_desc(url: *const c_char, user_data: u64) -> sortie_request_desc {
+    // SAFETY: integers and raw pointers, for which zero is a value.
+    let zero: sortie_request_desc = unsafe { MaybeUninit::zeroed().assume_init() };
+    sortie_request_desc { url, user_data, ..zero }
+}
+
+/// Submits a GET request for a body in memory.
+///
+/// @param client     a live client; must not be NULL
+/// @param url        an absolute http or https URL; must not be NULL
+/// @param user_data  comes back in the request's events
+/// @param out_id     receives the request's id; left as it is on failure; may be NULL
+/// @return as sortie_submit()
+/// @threadsafety   any thread, except during sortie_client_destroy()
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_get(
+    client: *mut sortie_client,
+    url: *const c_char,
+    user_data: u64,
+    out_id: *mut sortie_request,
+) -> sortie_result {
+    guard_unit(|| {
+        // SAFETY: the caller promises a live client, a string and a writable id.
+        unsafe { submit(reference(client, "client")?, &plain_desc(url, user_data), out_id) }
+    })
+}
+
+/// Submits a GET request whose body goes to a file, with progress events.
+///
+/// @param client     a live client; must not be NULL
+/// @param url        an absolute http or https URL; must not be NULL
+/// @param path       the file, a path of the operating system; must not be NULL
+/// @param user_data  comes back in the request's events
+/// @param out_id     receives the request's id; left as it is on failure; may be NULL
+/// @return as sortie_submit()
+/// @threadsafety   any thread, except during sortie_client_destroy()
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_download(
+    client: *mut sortie_client,
+    url: *const c_char,
+    path: *const c_char,
+    user_data: u64,
+    out_id: *mut sortie_request,
+) -> sortie_result {
+    guard_unit(|| {
+        if path.is_null() {
+            return Err(null("path"));
+        }
+        let desc = sortie_request_desc {
+            response_path: path,
+            progress: SORTIE_PROGRESS_DOWNLOAD,
+            ..plain_desc(url, user_data)
+        };
+        // SAFETY: the caller promises a live client, two strings and a writable id.
+        unsafe { submit(reference(client, "client")?, &desc, out_id) }
+    })
+}
+
+/// Submits a POST request whose body is a file, with progress events.
+///
+/// @param client        a live client; must not be NULL
+/// @param url           an absolute http or https URL; must not be NULL
+/// @param path          the file, a path of the operating system; must not be NULL
+/// @param content_type  the Content-Type header; NULL means application/octet-stream
+/// @param user_data     comes back in the request's events
+/// @param out_id        receives the request's id; left as it is on failure; may be NULL
+/// @return as sortie_submit()
+/// @threadsafety   any thread, except during sortie_client_destroy()
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_upload(
+    client: *mut sortie_client,
+    url: *const c_char,
+    path: *const c_char,
+    content_type: *const c_char,
+    user_data: u64,
+    out_id: *mut sortie_request,
+) -> sortie_result {
+    guard_unit(|| {
+        if path.is_null() {
+            return Err(null("path"));
+        }
+        let desc = sortie_request_desc {
+            body_path: path,
+            content_type,
+            progress: SORTIE_PROGRESS_UPLOAD,
+            ..plain_desc(url, user_data)
+        };
+        // SAFETY: the caller promises a live client, three strings and a writable id.
+        unsafe { submit(reference(client, "client")?, &desc, out_id) }
+    })
+}
+
+/// Asks a request to stop.
+///
+/// Returns at once. The request still ends with exactly one SORTIE_EVENT_ENDED: SORTIE_ERROR_CANCELLED, or its real outcome
+/// if it had already finished.
+///
+/// @param client   a live client; must not be NULL
+/// @param request  an id from sortie_submit(); finished and made-up ids are safe
+/// @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, or SORTIE_RESULT_STALE when its ENDED event has been drained
+/// @threadsafety   any thread, except during sortie_client_destroy()
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_cancel(client: *mut sortie_client, request: sortie_request) -> sortie_result {
+    guard_unit(|| {
+        // SAFETY: the caller promises a live client.
+        let client = unsafe { reference(client, "client") }?;
+        let stale = || Refusal::new(Reason::Stale, format!("request {request} has already ended or never existed"));
+        client.client.cancel(RequestId::from_number(request).ok_or_else(stale)?)
+    })
+}
+
+/// Drains events: call it once a frame. Never waits; costs next to nothing when there is none.
+///
+/// What the events of the previous call on this client point to is gone afterwards.
+///
+/// @param client    a live client; must not be NULL
+/// @param events    room for capacity events; must not be NULL
+/// @param capacity  at least 1; what does not fit stays for the next call
+/// @return the number of events written, 0 while suspended; or SORTIE_RESULT_NULL_ARGUMENT, SORTIE_RESULT_ARGUMENT for a
+///         capacity of 0, SORTIE_RESULT_BUSY while another thread is in this call
+/// @threadsafety   one thread at a time, except during sortie_client_destroy()
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_poll(client: *mut sortie_client, events: *mut sortie_event, capacity: u32) -> i32 {
+    // The frame in which nothing happened comes first and touches nothing else. A batch in the hands of another thread
+    // shows here as one that is held.
+    // SAFETY: the caller promises a live client or NULL.
+    if let Some(client) = unsafe { client.as_ref() }
+        && capacity != 0
+        && !events.is_null()
+        && !client.holding.load(Ordering::Acquire)
+        && !client.client.has_event()
+    {
+        return 0;
+    }
+    guard(|| {
+        // SAFETY: as above.
+        let client = unsafe { reference(client, "client") }?;
+        if events.is_null() {
+            return Err(null("events"));
+        }
+        if capacity == 0 {
+            return Err(Refusal::new(Reason::Argument, "capacity is 0, it must be at least 1"));
+        }
+        let busy = || Refusal::new(Reason::Busy, "another thread is in sortie_poll() on this client");
+        let mut held = client.held.try_lock().ok_or_else(busy)?;
+        held.clear();
+        let mut count: i32 = 0;
+        while count.unsigned_abs() < capacity && count < i32::MAX {
+            let Some(event) = client.client.poll() else { break };
+            let (event, owned) = hand_out(event);
+            held.push(owned);
+            // SAFETY: count < capacity, and the caller promises room for capacity events.
+            unsafe { events.add(count.unsigned_abs() as usize).write(event) };
+            count += 1;
+        }
+        client.holding.store(count > 0, Ordering::Release);
+        Ok(count)
+    })
+}
+
+/// Splits an event into what C sees and what that points to.
+fn hand_out(event: Event) -> (sortie_event, Held) {
+    let Event { request, user_data, kind, url, transferred, estimated, response } = event;
+    let mut out = sortie_event {
+        request: request.number(),
+        user_data,
+        r#type: match kind {
+            EventKind::Began => SORTIE_EVENT_BEGAN,
+            EventKind::Progress => SORTIE_EVENT_PROGRESS,
+            EventKind::Ended => SORTIE_EVENT_ENDED,
+        },
+        error: SORTIE_ERROR_NONE,
+        status: 0,
+        body_kind: SORTIE_BODY_DEFAULT,
+        body: ptr::null(),
+        body_length: 0,
+        file_path: ptr::null(),
+        message: ptr::null(),
+        url: c_pointer(url.as_c_str()),
+        bytes_transferred: transferred,
+        bytes_estimated: estimated,
+        details: ptr::null_mut(),
+        reserved: [0; 4],
+    };
+    if let Some(response) = &response {
+        out.status = response.status.into();
+        if let Some(body) = &response.body {
+            out.body = body.as_bytes().as_ptr().cast::<c_void>();
+            out.body_length = body.len() as u64;
+            out.body_kind = match response.body_kind {
+                BodyKind::Default => SORTIE_BODY_DEFAULT,
+                BodyKind::Text => SORTIE_BODY_TEXT,
+                BodyKind::Binary => SORTIE_BODY_BINARY,
+            };
+        }
+        if let Some(path) = &response.file {
+            out.file_path = c_pointer(path.as_c_str());
+        }
+        if let Some((kind, message)) = &response.failure {
+            out.error = kind.number();
+            out.message = c_pointer(message.as_c_str());
+        }
+    }
+    let response = response.map_or(ptr::null_mut(), Box::into_raw);
+    out.details = response.cast();
+    (out, Held { _url: url, response })
+}
+
+/// Sleeps until sortie_poll() has something to give. For tools and tests: a game polls once a frame instead.
+///
+/// @param client      a live client; must not be NULL
+/// @param timeout_ms  how long to sleep at most, in milliseconds
+/// @return 1 if there is an event, 0 if none came in time, or SORTIE_RESULT_NULL_ARGUMENT
+/// @threadsafety   any thread, except during sortie_client_destroy()
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_wait(client: *mut sortie_client, timeout_ms: u32) -> i32 {
+    guard(|| {
+        // SAFETY: the caller promises a live client.
+        let client = unsafe { reference(client, "client") }?;
+        Ok(i32::from(client.client.wait(Duration::from_millis(timeout_ms.into()))))
+    })
+}
+
+/// Suspends a client, as when a game goes to the background: no event is given out, nothing new starts, running transfers
+/// pause and their clocks stop. sortie_submit() still accepts requests and holds them. Suspending twice is fine.
+///
+/// @param client   a live client; must not be NULL
+/// @return SORTIE_OK or SORTIE_RESULT_NULL_ARGUMENT
+/// @threadsafety   any thread, except during sortie_client_destroy()
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_client_suspend(client: *mut sortie_client) -> sortie_result {
+    guard_unit(|| {
+        // SAFETY: the caller promises a live client.
+        unsafe { reference(client, "client") }?.client.suspend();
+        Ok(())
+    })
+}
+
+/// Resumes a suspended client: events are given out, held requests start, paused transfers go on. One whose connection died
+/// meanwhile starts again if its method is idempotent, and ends with an error if not. Resuming twice is fine.
+///
+/// @param client   a live client; must not be NULL
+/// @return SORTIE_OK or SORTIE_RESULT_NULL_ARGUMENT
+/// @threadsafety   any thread, except during sortie_client_destroy()
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_client_resume(client: *mut sortie_client) -> sortie_result {
+    guard_unit(|| {
+        // SAFETY: the caller promises a live client.
+        unsafe { reference(client, "client") }?.client.resume();
+        Ok(())
+    })
+}
+
+/// Reads a client's counts and gauges. Cheap enough for every frame.
+///
+/// @param client  a live client; must not be NULL
+/// @param out     receives them; its struct_size must be set; must not be NULL
+/// @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT or SORTIE_RESULT_STRUCT_SIZE
+/// @threadsafety   any thread, except during sortie_client_destroy()
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_client_stats(client: *mut sortie_client, out: *mut sortie_stats) -> sortie_result {
+    guard_unit(|| {
+        // SAFETY: the caller promises a live client.
+        let stats = unsafe { reference(client, "client") }?.client.stats();
+        let value = sortie_stats {
+            struct_size: 0,
+            waiting: stats.waiting,
+            active: stats.active,
+            undrained: stats.undrained,
+            submitted: stats.submitted,
+            ended: stats.ended,
+            failed: stats.failed,
+            bytes_received: stats.bytes_received,
+            bytes_sent: stats.bytes_sent,
+            buffered_bytes: stats.buffered_bytes,
+            connections: stats.connections,
+        };
+        // SAFETY: the caller promises as many writable bytes as struct_size says.
+        unsafe { write_struct(out, value) }
+    })
+}
+
+/// The response that an event carries.
+///
+/// # Safety
+/// `event` is NULL or an event of the last poll.
+unsafe fn response<'a>(event: *const sortie_event) -> Option<&'a Response> {
+    // SAFETY: `details` is NULL or made in `hand_out`, and lives as long as the event may be used.
+    unsafe { event.as_ref()?.details.cast::<Response>().as_ref() }
+}
+
+/// # Safety
+/// As [`response`].
+unsafe fn headers<'a>(event: *const sortie_event) -> Option<&'a Headers> {
+    // SAFETY: promised by the caller.
+    unsafe { response(event) }.map(|response| &response.headers)
+}
+
+/// Finds a response header by its name, whatever the letters' case.
+///
+/// @param event  an event of the last sortie_poll(); NULL has no headers
+/// @param name   the header's name; NULL finds none
+/// @param index  0 for the first of that name, 1 for the second, and so on
+/// @return its value, valid as long as the event is, or NULL if there is none
+/// @threadsafety   the thread that polls
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_event_header(
+    event: *const sortie_event,
+    name: *const c_char,
+    index: u32,
+) -> *const c_char {
+    guard_pointer(|| {
+        // SAFETY: the caller promises an event of the last poll and a string.
+        let (headers, name) = unsafe { (headers(event)?, optional_text(name, "name").ok()??) };
+        let position = headers.position(name, index as usize)?;
+        headers.c_at(position).map(|(_, value)| c_pointer(value))
+    })
+}
+
+/// Counts an event's response headers, repeated names each time.
+///
+/// @param event  an event of the last sortie_poll(); NULL has no headers
+/// @return the number of headers
+/// @threadsafety   the thread that polls
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_event_header_count(event: *const sortie_event) -> u32 {
+    // SAFETY: the caller promises an event of the last poll.
+    let count = catch_unwind(|| unsafe { headers(event) }.map_or(0, Headers::len));
+    u32::try_from(count.unwrap_or(0)).unwrap_or(u32::MAX)
+}
+
+/// Reads a response header by its place, in the order of arrival.
+///
+/// @param event  an event of the last sortie_poll()
+/// @param i      its place, from 0
+/// @param name   receives its name as received, valid as long as the event is; may be NULL
+/// @param value  receives its value, likewise; may be NULL
+/// @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, or SORTIE_RESULT_NOT_FOUND when there are not that many
+/// @threadsafety   the thread that polls
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_event_header_at(
+    event: *const sortie_event,
+    i: u32,
+    name: *mut *const c_char,
+    value: *mut *const c_char,
+) -> sortie_result {
+    guard_unit(|| {
+        if event.is_null() {
+            return Err(null("event"));
+        }
+        // SAFETY: the caller promises an event of the last poll.
+        let found = unsafe { headers(event) }.and_then(|headers| headers.c_at(i as usize));
+        let missing = || Refusal::new(Reason::NotFound, format!("the event has no header {i}"));
+        let (found_name, found_value) = found.ok_or_else(missing)?;
+        for (out, text) in [(name, found_name), (value, found_value)] {
+            if !out.is_null() {
+                // SAFETY: not NULL, and the caller promises a writable pointer.
+                unsafe { out.write(c_pointer(text)) };
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Tells the URL that answered, after redirects.
+///
+/// @param event  an event of the last sortie_poll()
+/// @return the URL, credentials left out, valid as long as the event is; NULL if no response came
+/// @threadsafety   the thread that polls
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_event_effective_url(event: *const sortie_event) -> *const c_char {
+    guard_pointer(|| {
+        // SAFETY: the caller promises an event of the last poll.
+        let response = unsafe { response(event) }.filter(|response| response.status != 0)?;
+        match &response.effective_url {
+            Some(url) => Some(c_pointer(url.as_c_str())),
+            // SAFETY: a response was found, so the event is not NULL.
+            None => Some(unsafe { (*event).url }),
+        }
+    })
+}
+
+/// Tells where a request's time went.
+///
+/// @param event  an ENDED event of the last sortie_poll()
+/// @param out    receives it; its struct_size must be set; must not be NULL
+/// @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, SORTIE_RESULT_STRUCT_SIZE, or SORTIE_RESULT_NOT_FOUND for an event that
+///         is not ENDED
+/// @threadsafety   the thread that polls
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_event_timing(event: *const sortie_event, out: *mut sortie_timing) -> sortie_result {
+    guard_unit(|| {
+        // SAFETY: the caller promises an event of the last poll.
+        let ended = unsafe { reference(event, "event") }?.r#type == SORTIE_EVENT_ENDED;
+        // SAFETY: as above.
+        let response = unsafe { response(event) }.filter(|_| ended);
+        let missing = || Refusal::new(Reason::NotFound, "only an ENDED event has a timing");
+        let timing = response.ok_or_else(missing)?.timing;
+        let us = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let value = sortie_timing {
+            struct_size: 0,
+            redirects: timing.redirects,
+            queued_us: us(timing.queued),
+            name_lookup_us: us(timing.name_lookup),
+            connect_us: us(timing.connect),
+            tls_us: us(timing.tls),
+            first_byte_us: us(timing.first_byte),
+            total_us: us(timing.total),
+        };
+        // SAFETY: the caller promises as many writable bytes as struct_size says.
+        unsafe { write_struct(out, value) }
+    })
+}
+
+/// Takes an event's body over, without a copy, so that it outlives the event. The event's own body and body_length stay
+/// valid as long as the event is, or until the body is freed.
+///
+/// @param event  an event of the last sortie_poll()
+/// @param out    receives the body, to be given to sortie_body_free(); must not be NULL
+/// @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, or SORTIE_RESULT_NOT_FOUND when there is none or it was taken already
+/// @threadsafety   the thread that polls
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_event_take_body(
+    event: *const sortie_event,
+    out: *mut *mut sortie_body,
+) -> sortie_result {
+    guard_unit(|| {
+        if out.is_null() {
+            return Err(null("out"));
+        }
+        // SAFETY: the caller promises an event of the last poll.
+        let details = unsafe { reference(event, "event") }?.details.cast::<Response>();
+        // SAFETY: NULL or made in `hand_out`; only the thread that polls touches it, so nobody else has a reference.
+        let body = unsafe { details.as_mut() }.and_then(|response| response.body.take());
+        let mut bytes = body.ok_or_else(|| Refusal::new(Reason::NotFound, "the event has no body to take"))?;
+        bytes.release();
+        // SAFETY: not NULL, and the caller promises a writable pointer.
+        unsafe { out.write(Box::into_raw(Box::new(sortie_body { bytes }))) };
+        Ok(())
+    })
+}
+
+/// Points to a body's bytes, with a NUL one past their end.
+///
+/// @param body  a body that was taken over; NULL gives NULL
+/// @return the bytes, valid until sortie_body_free()
+/// @threadsafety   any thread
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_body_data(body: *const sortie_body) -> *const c_void {
+    // SAFETY: the caller promises a live body or NULL.
+    unsafe { body.as_ref() }.map_or(ptr::null(), |body| body.bytes.as_bytes().as_ptr().cast())
+}
+
+/// Tells a body's length in bytes.
+///
+/// @param body  a body that was taken over; NULL has length 0
+/// @return its length
+/// @threadsafety   any thread
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_body_length(body: *const sortie_body) -> u64 {
+    // SAFETY: the caller promises a live body or NULL.
+    unsafe { body.as_ref() }.map_or(0, |body| body.bytes.len() as u64)
+}
+
+/// Frees a body that was taken over. Fine before and after its client's destruction.
+///
+/// @param body  the body; NULL is fine
+/// @threadsafety   any thread, once
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_body_free(body: *mut sortie_body) {
+    if !body.is_null() {
+        // SAFETY: made by sortie_event_take_body() and freed once, by the caller's promise.
+        drop(unsafe { Box::from_raw(body) });
+    }
+}
+
+/// Tells the number of the C ABI that the loaded library has. It is at least SORTIE_ABI_VERSION of the header, or the
+/// library is older than the program.
+///
+/// @return the number
+/// @threadsafety   any thread
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub extern "C" fn sortie_abi_version() -> u32 {
+    SORTIE_ABI_VERSION
+}
+
+/// Tells the version of the loaded library.
+///
+/// @return the version as "MAJOR.MINOR.PATCH", valid for ever
+/// @threadsafety   any thread
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub extern "C" fn sortie_version() -> *const c_char {
+    c_pointer(concat!(env!("CARGO_PKG_VERSION"), "\0"))
+}
+
+/// Describes a result.
+///
+/// @param result  SORTIE_OK or a SORTIE_RESULT_*
+/// @return a short English description, valid for ever; never NULL
+/// @threadsafety   any thread
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub extern "C" fn sortie_result_string(result: sortie_result) -> *const c_char {
+    if result == SORTIE_OK {
+        return c_pointer("no error\0");
+    }
+    c_pointer(Reason::from_number(result).map_or("unknown result\0", Reason::c_text))
+}
+
+/// Describes a kind of error.
+///
+/// @param kind  a SORTIE_ERROR_*
+/// @return a short English description, valid for ever; never NULL
+/// @threadsafety   any thread
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub extern "C" fn sortie_error_string(kind: u32) -> *const c_char {
+    if kind == SORTIE_ERROR_NONE {
+        return c_pointer("no error\0");
+    }
+    c_pointer(ErrorKind::from_number(kind).map_or("unknown error\0", ErrorKind::c_text))
+}
+
+/// Tells what exactly was wrong with the last call that this thread made and that was refused, such as "header name is
+/// empty".
+///
+/// @return an English message, valid until this thread's next refused call; "" if there was none; never NULL
+/// @threadsafety   any thread
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub extern "C" fn sortie_last_error_message() -> *const c_char {
+    LAST_ERROR.try_with(|last| c_pointer(last.borrow().as_c_str())).unwrap_or(c_pointer("\0"))
+}
+
+/// Makes the worker panic at its next turn.
+///
+/// cbindgen:ignore
+#[cfg(feature = "test-hooks")]
+#[doc(hidden)]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_test_panic(client: *mut sortie_client) {
+    // SAFETY: the caller promises a live client.
+    if let Some(client) = unsafe { client.as_ref() } {
+        client.client.test_panic();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::mem::{offset_of, size_of};
+
+    #[test]
+    fn numbers_in_the_header_are_those_of_the_facade() {
+        for (result, reason) in [
+            (SORTIE_RESULT_NULL_ARGUMENT, Reason::NullArgument),
+            (SORTIE_RESULT_STRUCT_SIZE, Reason::StructSize),
+            (SORTIE_RESULT_UTF8, Reason::Utf8),
+            (SORTIE_RESULT_URL, Reason::Url),
+            (SORTIE_RESULT_SCHEME, Reason::Scheme),
+            (SORTIE_RESULT_METHOD, Reason::Method),
+            (SORTIE_RESULT_HEADER, Reason::Header),
+            (SORTIE_RESULT_PATH, Reason::Path),
+            (SORTIE_RESULT_ARGUMENT, Reason::Argument),
+            (SORTIE_RESULT_BODY_TOO_LARGE, Reason::BodyTooLarge),
+            (SORTIE_RESULT_BUSY, Reason::Busy),
+            (SORTIE_RESULT_STALE, Reason::Stale),
+            (SORTIE_RESULT_TOO_MANY_REQUESTS, Reason::TooManyRequests),
+            (SORTIE_RESULT_SYSTEM, Reason::System),
+            (SORTIE_RESULT_NOT_FOUND, Reason::NotFound),
+            (SORTIE_RESULT_SHUTDOWN, Reason::Shutdown),
+            (SORTIE_RESULT_INTERNAL, Reason::Internal),
+        ] {
+            assert_eq!(result, reason.number());
+        }
+        for (error, kind) in [
+            (SORTIE_ERROR_RESOLVE, ErrorKind::Resolve),
+            (SORTIE_ERROR_CONNECT, ErrorKind::Connect),
+            (SORTIE_ERROR_TLS, ErrorKind::Tls),
+            (SORTIE_ERROR_CERTIFICATE, ErrorKind::Certificate),
+            (SORTIE_ERROR_TIMEOUT, ErrorKind::Timeout),
+            (SORTIE_ERROR_CONNECT_TIMEOUT, ErrorKind::ConnectTimeout),
+            (SORTIE_ERROR_STALLED, ErrorKind::Stalled),
+            (SORTIE_ERROR_SEND, ErrorKind::Send),
+            (SORTIE_ERROR_RECEIVE, ErrorKind::Receive),
+            (SORTIE_ERROR_PROTOCOL, ErrorKind::Protocol),
+            (SORTIE_ERROR_REDIRECTS, ErrorKind::Redirects),
+            (SORTIE_ERROR_BODY_TOO_LARGE, ErrorKind::BodyTooLarge),
+            (SORTIE_ERROR_DECODE, ErrorKind::Decode),
+            (SORTIE_ERROR_FILE, ErrorKind::File),
+            (SORTIE_ERROR_DISK_FULL, ErrorKind::DiskFull),
+            (SORTIE_ERROR_INTEGRITY, ErrorKind::Integrity),
+            (SORTIE_ERROR_PROXY, ErrorKind::Proxy),
+            (SORTIE_ERROR_CANCELLED, ErrorKind::Cancelled),
+            (SORTIE_ERROR_INVALID_URL, ErrorKind::InvalidUrl),
+            (SORTIE_ERROR_UNSUPPORTED, ErrorKind::Unsupported),
+            (SORTIE_ERROR_SHUTDOWN, ErrorKind::Shutdown),
+            (SORTIE_ERROR_INTERNAL, ErrorKind::Internal),
+            (SORTIE_ERROR_QUEUE_TIMEOUT, ErrorKind::QueueTimeout),
+        ] {
+            assert_eq!(error, kind.number());
+        }
+    }
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn layouts_are_the_released_ones() {
+        assert_eq!(size_of::<sortie_event>(), 128);
+        assert_eq!(offset_of!(sortie_event, user_data), 8);
+        assert_eq!(offset_of!(sortie_event, r#type), 16);
+        assert_eq!(offset_of!(sortie_event, error), 20);
+        assert_eq!(offset_of!(sortie_event, status), 24);
+        assert_eq!(offset_of!(sortie_event, body_kind), 28);
+        assert_eq!(offset_of!(sortie_event, body), 32);
+        assert_eq!(offset_of!(sortie_event, body_length), 40);
+        assert_eq!(offset_of!(sortie_event, file_path), 48);
+        assert_eq!(offset_of!(sortie_event, message), 56);
+        assert_eq!(offset_of!(sortie_event, url), 64);
+        assert_eq!(offset_of!(sortie_event, bytes_transferred), 72);
+        assert_eq!(offset_of!(sortie_event, bytes_estimated), 80);
+        assert_eq!(offset_of!(sortie_event, details), 88);
+        assert_eq!(offset_of!(sortie_event, reserved), 96);
+        assert_eq!(size_of::<sortie_request_desc>(), 160);
+        assert_eq!(offset_of!(sortie_request_desc, response_path), 88);
+        assert_eq!(offset_of!(sortie_request_desc, max_body_bytes), 128);
+        assert_eq!(size_of::<sortie_client_config>(), 176);
+        assert_eq!(offset_of!(sortie_client_config, max_active), 56);
+        assert_eq!(offset_of!(sortie_client_config, proxy), 160);
+        assert_eq!(size_of::<sortie_timing>(), 56);
+        assert_eq!(size_of::<sortie_stats>(), 72);
+        assert_eq!(size_of::<sortie_resolve>(), 24);
+    }
+}

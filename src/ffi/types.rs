@@ -1,0 +1,437 @@
+//! Every type and constant of the C header. The numbers are released: add, never change.
+
+use std::ffi::{c_char, c_void};
+
+/// What a call says of itself: SORTIE_OK, or a negative SORTIE_RESULT_* when it was refused. A refused call did nothing,
+/// and sortie_last_error_message() tells what exactly was wrong.
+pub type sortie_result = i32;
+/// A request's id: 0 is none, every other is below 2^53 (a Lua or JavaScript number holds it). An id is not given out
+/// again for billions of requests, so one that has ended is safe to pass everywhere.
+pub type sortie_request = u64;
+
+/// The call did what it says.
+pub const SORTIE_OK: sortie_result = 0;
+/// A pointer that must not be NULL was NULL.
+pub const SORTIE_RESULT_NULL_ARGUMENT: sortie_result = -1;
+/// struct_size is below the first release's size, or bytes that this library does not know are set.
+pub const SORTIE_RESULT_STRUCT_SIZE: sortie_result = -2;
+/// A string is not valid UTF-8.
+pub const SORTIE_RESULT_UTF8: sortie_result = -3;
+/// The URL is empty, malformed or too long.
+pub const SORTIE_RESULT_URL: sortie_result = -4;
+/// The URL's scheme is not http or https.
+pub const SORTIE_RESULT_SCHEME: sortie_result = -5;
+/// The method is not an HTTP token, or one that cannot be sent.
+pub const SORTIE_RESULT_METHOD: sortie_result = -6;
+/// A header's name or value cannot be sent.
+pub const SORTIE_RESULT_HEADER: sortie_result = -7;
+/// A file name is empty or leaves its base directory, or that directory is unknown or read-only.
+pub const SORTIE_RESULT_PATH: sortie_result = -8;
+/// A number, flag or combination of fields is out of range.
+pub const SORTIE_RESULT_ARGUMENT: sortie_result = -9;
+/// The body is larger than the limit.
+pub const SORTIE_RESULT_BODY_TOO_LARGE: sortie_result = -10;
+/// Another thread is in the same call, which takes one thread at a time.
+pub const SORTIE_RESULT_BUSY: sortie_result = -11;
+/// The id is not that of a request which is still to end.
+pub const SORTIE_RESULT_STALE: sortie_result = -12;
+/// As many requests as the client takes are waiting, running or not yet drained.
+pub const SORTIE_RESULT_TOO_MANY_REQUESTS: sortie_result = -13;
+/// The operating system refused a thread or a descriptor.
+pub const SORTIE_RESULT_SYSTEM: sortie_result = -14;
+/// There is no such header, body or other part.
+pub const SORTIE_RESULT_NOT_FOUND: sortie_result = -15;
+/// The client is being destroyed.
+pub const SORTIE_RESULT_SHUTDOWN: sortie_result = -16;
+/// A defect in Sortie, caught at the boundary.
+pub const SORTIE_RESULT_INTERNAL: sortie_result = -17;
+
+/// sortie_event.type: the request has started. With upload progress it comes before connecting, with the body's size;
+/// with download progress after the response's headers, which it carries.
+pub const SORTIE_EVENT_BEGAN: u32 = 1;
+/// sortie_event.type: bytes have moved. At most one is undrained per request, and its numbers are the newest.
+pub const SORTIE_EVENT_PROGRESS: u32 = 2;
+/// sortie_event.type: the request has ended. Always the last event of a request, exactly one for each accepted submit.
+pub const SORTIE_EVENT_ENDED: u32 = 4;
+
+/// sortie_event.error: a whole response came.
+pub const SORTIE_ERROR_NONE: u32 = 0;
+/// sortie_event.error: the host's name could not be resolved.
+pub const SORTIE_ERROR_RESOLVE: u32 = 1;
+/// sortie_event.error: no connection could be made.
+pub const SORTIE_ERROR_CONNECT: u32 = 2;
+/// sortie_event.error: the TLS handshake failed.
+pub const SORTIE_ERROR_TLS: u32 = 3;
+/// sortie_event.error: the server's certificate, its name or its pinned key was not accepted.
+pub const SORTIE_ERROR_CERTIFICATE: u32 = 4;
+/// sortie_event.error: the total time ran out.
+pub const SORTIE_ERROR_TIMEOUT: u32 = 5;
+/// sortie_event.error: the time to connect ran out.
+pub const SORTIE_ERROR_CONNECT_TIMEOUT: u32 = 6;
+/// sortie_event.error: no byte moved for the stall time.
+pub const SORTIE_ERROR_STALLED: u32 = 7;
+/// sortie_event.error: sending failed.
+pub const SORTIE_ERROR_SEND: u32 = 8;
+/// sortie_event.error: receiving failed, or the response was cut short.
+pub const SORTIE_ERROR_RECEIVE: u32 = 9;
+/// sortie_event.error: the peer did not speak HTTP as it should.
+pub const SORTIE_ERROR_PROTOCOL: u32 = 10;
+/// sortie_event.error: too many redirects, or one that is not allowed.
+pub const SORTIE_ERROR_REDIRECTS: u32 = 11;
+/// sortie_event.error: the response's body is larger than the limit.
+pub const SORTIE_ERROR_BODY_TOO_LARGE: u32 = 12;
+/// sortie_event.error: the response's content encoding is broken.
+pub const SORTIE_ERROR_DECODE: u32 = 13;
+/// sortie_event.error: a file could not be read or written.
+pub const SORTIE_ERROR_FILE: u32 = 14;
+/// sortie_event.error: the disk is full.
+pub const SORTIE_ERROR_DISK_FULL: u32 = 15;
+/// sortie_event.error: the body is not the one expected.
+pub const SORTIE_ERROR_INTEGRITY: u32 = 16;
+/// sortie_event.error: the proxy refused or failed.
+pub const SORTIE_ERROR_PROXY: u32 = 17;
+/// sortie_event.error: sortie_cancel() ended the request.
+pub const SORTIE_ERROR_CANCELLED: u32 = 18;
+/// sortie_event.error: a URL met on the way, such as a redirect's, is not valid.
+pub const SORTIE_ERROR_INVALID_URL: u32 = 19;
+/// sortie_event.error: the server asked for something that Sortie does not do.
+pub const SORTIE_ERROR_UNSUPPORTED: u32 = 20;
+/// sortie_event.error: the client shut down.
+pub const SORTIE_ERROR_SHUTDOWN: u32 = 21;
+/// sortie_event.error: a defect in Sortie or an exhausted resource.
+pub const SORTIE_ERROR_INTERNAL: u32 = 22;
+/// sortie_event.error: the request waited in the queue for longer than its limit.
+pub const SORTIE_ERROR_QUEUE_TIMEOUT: u32 = 23;
+
+/// A body's kind: the default. In a request: text for one with a text Content-Type, else binary. In an event: no body.
+pub const SORTIE_BODY_DEFAULT: u32 = 0;
+/// A body's kind: text.
+pub const SORTIE_BODY_TEXT: u32 = 1;
+/// A body's kind: bytes.
+pub const SORTIE_BODY_BINARY: u32 = 2;
+
+/// Which way BEGAN and PROGRESS events look: none are sent.
+pub const SORTIE_PROGRESS_NONE: u32 = 0;
+/// BEGAN and PROGRESS events tell of the response's body.
+pub const SORTIE_PROGRESS_DOWNLOAD: u32 = 1;
+/// BEGAN and PROGRESS events tell of the request's body.
+pub const SORTIE_PROGRESS_UPLOAD: u32 = 2;
+
+/// The priority of most requests.
+pub const SORTIE_PRIORITY_NORMAL: u32 = 0;
+/// Starts before every waiting NORMAL request.
+pub const SORTIE_PRIORITY_HIGH: u32 = 1;
+/// Starts after every waiting NORMAL request. So that nothing waits for ever, each ten seconds of waiting lift a request
+/// by one level.
+pub const SORTIE_PRIORITY_LOW: u32 = 2;
+
+/// A file name's base: none, the name is a path of the operating system.
+pub const SORTIE_DIRECTORY_NONE: u32 = 0;
+/// A file name's base: sortie_client_config.documents_directory.
+pub const SORTIE_DIRECTORY_DOCUMENTS: u32 = 1;
+/// A file name's base: sortie_client_config.temporary_directory.
+pub const SORTIE_DIRECTORY_TEMPORARY: u32 = 2;
+/// A file name's base: sortie_client_config.caches_directory.
+pub const SORTIE_DIRECTORY_CACHES: u32 = 3;
+/// A file name's base: sortie_client_config.application_support_directory.
+pub const SORTIE_DIRECTORY_APPLICATION_SUPPORT: u32 = 4;
+/// A file name's base: sortie_client_config.resource_directory, which is only read from.
+pub const SORTIE_DIRECTORY_RESOURCE: u32 = 5;
+
+/// HTTP version: HTTP/2 where TLS negotiates it, else HTTP/1.1.
+pub const SORTIE_HTTP_DEFAULT: u32 = 0;
+/// HTTP version: HTTP/1.1 only.
+pub const SORTIE_HTTP_1_1: u32 = 1;
+/// HTTP version: HTTP/2 also without TLS, by prior knowledge.
+pub const SORTIE_HTTP_2_PRIOR_KNOWLEDGE: u32 = 2;
+
+/// The lowest TLS version: the default, 1.2.
+pub const SORTIE_TLS_DEFAULT: u32 = 0;
+/// The lowest TLS version: 1.2.
+pub const SORTIE_TLS_1_2: u32 = 1;
+/// The lowest TLS version: 1.3.
+pub const SORTIE_TLS_1_3: u32 = 2;
+
+/// For every *_timeout_ms: no such limit.
+pub const SORTIE_NO_TIMEOUT: u32 = 0xFFFF_FFFF;
+
+/// sortie_request_desc.flags: do not follow redirects, hand over the 3xx response.
+pub const SORTIE_REQUEST_MANUAL_REDIRECTS: u32 = 1;
+/// sortie_request_desc.flags: also follow redirects from https to http.
+pub const SORTIE_REQUEST_INSECURE_REDIRECTS: u32 = 2;
+/// sortie_request_desc.flags: body is lent, not copied. It must stay as it is until the request's ENDED event is drained
+/// or sortie_client_destroy() returns.
+pub const SORTIE_REQUEST_BORROW_BODY: u32 = 4;
+/// sortie_request_desc.flags: a downloaded file is not forced to the disk before it takes its name. Faster for many small
+/// files; after a power cut a file may then be empty or missing its end.
+pub const SORTIE_REQUEST_NO_SYNC: u32 = 8;
+
+/// A header field, both parts NUL-terminated UTF-8.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sortie_header {
+    /// The field's name, an HTTP token.
+    pub name: *const c_char,
+    /// The field's value; no CR, LF or NUL. NULL counts as empty.
+    pub value: *const c_char,
+}
+
+/// Public keys that a host must show.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sortie_pin {
+    /// The host's name, without scheme or port.
+    pub host: *const c_char,
+    /// One or more SHA-256 hashes of a DER public key, as "sha256//BASE64", separated by ';'. One must match.
+    pub public_keys: *const c_char,
+}
+
+/// A certificate by which a server may ask the client to identify itself.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sortie_client_certificate {
+    /// The host that may have it, without scheme or port; it is shown to no other.
+    pub host: *const c_char,
+    /// Path of a PEM file with the certificate and its chain.
+    pub certificate_file: *const c_char,
+    /// Path of a PEM file with the private key; NULL if certificate_file holds it.
+    pub key_file: *const c_char,
+    /// The private key's password; NULL if it has none.
+    pub key_password: *const c_char,
+}
+
+/// An address to use for a host, in place of name lookup. Certificates are still checked against the host's name.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sortie_resolve {
+    /// The host's name as URLs have it.
+    pub host: *const c_char,
+    /// The port as URLs have it; 0 means every port.
+    pub port: u32,
+    /// The port to connect to; 0 means the same.
+    pub address_port: u32,
+    /// A numeric IPv4 or IPv6 address.
+    pub address: *const c_char,
+}
+
+/// How a client is set up. Zero in any field but struct_size means the default, so
+/// `sortie_client_config config = { .struct_size = sizeof config };` is complete. Strings are NUL-terminated UTF-8.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sortie_client_config {
+    /// sizeof(sortie_client_config).
+    pub struct_size: u32,
+    /// None yet; must be 0.
+    pub flags: u32,
+    /// The User-Agent header of requests that give none; NULL means "sortie/VERSION", "" sends none.
+    pub user_agent: *const c_char,
+    /// What SORTIE_DIRECTORY_DOCUMENTS stands for; NULL means that it cannot be used. So for the four below.
+    pub documents_directory: *const c_char,
+    /// What SORTIE_DIRECTORY_TEMPORARY stands for.
+    pub temporary_directory: *const c_char,
+    /// What SORTIE_DIRECTORY_CACHES stands for.
+    pub caches_directory: *const c_char,
+    /// What SORTIE_DIRECTORY_APPLICATION_SUPPORT stands for.
+    pub application_support_directory: *const c_char,
+    /// What SORTIE_DIRECTORY_RESOURCE stands for; nothing is written there.
+    pub resource_directory: *const c_char,
+    /// How many requests may be on the network at a time; default 64, at most 65535. A host that speaks HTTP/2 takes
+    /// up at most two of these places.
+    pub max_active: u32,
+    /// How many of them may be to one host; default 16. A host that speaks HTTP/2 takes up to 100.
+    pub max_active_per_host: u32,
+    /// How many requests may wait, run or be undrained in all; default 65536, at most 1048576.
+    pub max_requests: u32,
+    /// How long a request may take from its start to its end, waiting in the queue aside; default 30000 ms.
+    pub timeout_ms: u32,
+    /// How long a connection may take to be made; default 10000 ms.
+    pub connect_timeout_ms: u32,
+    /// How long no byte may move in either direction; default 60000 ms.
+    pub stall_timeout_ms: u32,
+    /// How long a request may wait in the queue; no limit by default.
+    pub queue_timeout_ms: u32,
+    /// The lowest TLS version, SORTIE_TLS_*.
+    pub min_tls_version: u32,
+    /// The largest response body in memory, in bytes after decompression; default 64 MiB. Files are not limited.
+    pub max_body_bytes: u64,
+    /// While drained and undrained events hold more than this many bytes of bodies, no request starts and none receives
+    /// into memory; default 256 MiB.
+    pub max_buffered_bytes: u64,
+    /// Headers of every request that does not give the same name itself.
+    pub default_headers: *const sortie_header,
+    /// The number of default_headers.
+    pub default_header_count: u32,
+    /// The number of pins.
+    pub pin_count: u32,
+    /// Public keys that hosts must show.
+    pub pins: *const sortie_pin,
+    /// Path of a PEM file with the roots to trust; NULL means the system's.
+    pub ca_file: *const c_char,
+    /// Certificates by which to identify the client.
+    pub client_certificates: *const sortie_client_certificate,
+    /// The number of client_certificates.
+    pub client_certificate_count: u32,
+    /// The number of resolves.
+    pub resolve_count: u32,
+    /// Addresses in place of name lookup.
+    pub resolves: *const sortie_resolve,
+    /// "http://host:port", "https://", "socks4://", "socks4a://", "socks5://" or "socks5h://", with "user:password@" if
+    /// need be. NULL means http_proxy, https_proxy, all_proxy and no_proxy of the environment, read once at creation; ""
+    /// means none.
+    pub proxy: *const c_char,
+    /// Hosts to reach without the proxy, separated by commas: names with all below them, addresses, networks as
+    /// 10.0.0.0/8, or "*". Only with proxy.
+    pub no_proxy: *const c_char,
+}
+
+/// What a request is. Zero in any field but struct_size and url means the default, so
+/// `sortie_request_desc desc = { .struct_size = sizeof desc, .url = url };` is complete. Strings are NUL-terminated UTF-8.
+/// Everything is copied before the call returns, unless SORTIE_REQUEST_BORROW_BODY lends the body.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sortie_request_desc {
+    /// sizeof(sortie_request_desc).
+    pub struct_size: u32,
+    /// SORTIE_REQUEST_* flags.
+    pub flags: u32,
+    /// An absolute http or https URL. International names and spaces are encoded as browsers do; "user:password@" counts
+    /// as username and password.
+    pub url: *const c_char,
+    /// Any HTTP method; NULL means GET, or POST with a body. Sent as given.
+    pub method: *const c_char,
+    /// Request headers. Content-Length is ignored, Transfer-Encoding refused: both are the library's to send.
+    pub headers: *const sortie_header,
+    /// The number of headers.
+    pub header_count: u32,
+    /// SORTIE_PRIORITY_*.
+    pub priority: u32,
+    /// Comes back in each of the request's events.
+    pub user_data: u64,
+    /// The request's body in memory; NULL means none, or body_path.
+    pub body: *const c_void,
+    /// The body's length in bytes.
+    pub body_length: u64,
+    /// A file to send as the body; NULL means none, or body.
+    pub body_path: *const c_char,
+    /// The base of body_path, SORTIE_DIRECTORY_*.
+    pub body_directory: u32,
+    /// SORTIE_BODY_*: by default a body in memory is text and a file is binary, which decides the Content-Type of a
+    /// request that gives none: "text/plain; charset=UTF-8" or "application/octet-stream".
+    pub body_kind: u32,
+    /// The Content-Type header, if not among headers.
+    pub content_type: *const c_char,
+    /// A file to write the body of a 2xx response to; NULL means memory. It appears under its name, or replaces what has
+    /// that name, only when it is whole. Any other response leaves it alone and comes as the event's body.
+    pub response_path: *const c_char,
+    /// The base of response_path, SORTIE_DIRECTORY_*. Missing folders below a base are made.
+    pub response_directory: u32,
+    /// SORTIE_PROGRESS_*: whether to send BEGAN and PROGRESS events, and of which body.
+    pub progress: u32,
+    /// How many redirects to follow; default 20, at most 100.
+    pub max_redirects: u32,
+    /// SORTIE_HTTP_*.
+    pub http_version: u32,
+    /// How long the request may take from its start to its end, waiting in the queue aside; default the client's.
+    pub timeout_ms: u32,
+    /// How long a connection may take to be made; default the client's.
+    pub connect_timeout_ms: u32,
+    /// How long no byte may move in either direction; default the client's.
+    pub stall_timeout_ms: u32,
+    /// How long the request may wait in the queue; default the client's.
+    pub queue_timeout_ms: u32,
+    /// The largest response body in memory, in bytes after decompression; default the client's.
+    pub max_body_bytes: u64,
+    /// The name for basic authentication, sent with the first request; no ':'.
+    pub username: *const c_char,
+    /// The password for basic authentication.
+    pub password: *const c_char,
+    /// The token for bearer authentication; not together with username.
+    pub bearer_token: *const c_char,
+}
+
+/// Something that happened to a request. What it points to stays valid until the next sortie_poll() on its client or the
+/// client's destruction, whichever is first. May be copied.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sortie_event {
+    /// The request.
+    pub request: sortie_request,
+    /// The request's user_data.
+    pub user_data: u64,
+    /// SORTIE_EVENT_*.
+    pub r#type: u32,
+    /// SORTIE_ERROR_*: of an ENDED event, why no whole response came; else SORTIE_ERROR_NONE.
+    pub error: u32,
+    /// The response's HTTP status, 0 while none has come.
+    pub status: i32,
+    /// SORTIE_BODY_*: what the body is.
+    pub body_kind: u32,
+    /// The response's body, with a NUL one past its end; NULL if there is none or it went to a file.
+    pub body: *const c_void,
+    /// The body's length in bytes.
+    pub body_length: u64,
+    /// Of an ENDED event: the full path of the file that was written; NULL if none was.
+    pub file_path: *const c_char,
+    /// Of an ENDED event with an error: what went wrong, for a person; else NULL.
+    pub message: *const c_char,
+    /// The URL as requested, credentials left out.
+    pub url: *const c_char,
+    /// Bytes of the body on the wire so far, in the direction of progress (download if none). Never goes back.
+    pub bytes_transferred: u64,
+    /// Bytes of the body on the wire in all, in that direction: 0 if there is no body, -1 if unknown.
+    pub bytes_estimated: i64,
+    /// For the sortie_event_*() functions.
+    pub details: *mut c_void,
+    /// Zero.
+    pub reserved: [u64; 4],
+}
+
+/// Where a request's time went. Microseconds; a step that did not happen took 0.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sortie_timing {
+    /// sizeof(sortie_timing), set by the caller.
+    pub struct_size: u32,
+    /// The number of redirects followed.
+    pub redirects: u32,
+    /// From submit to start, in the queue.
+    pub queued_us: u64,
+    /// From the last hop's start to the name resolved.
+    pub name_lookup_us: u64,
+    /// From the last hop's start to the TCP connection made.
+    pub connect_us: u64,
+    /// From the last hop's start to the TLS handshake done.
+    pub tls_us: u64,
+    /// From the last hop's start to the first byte of the response.
+    pub first_byte_us: u64,
+    /// From the first hop's start to the end.
+    pub total_us: u64,
+}
+
+/// Counts and gauges of a client.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sortie_stats {
+    /// sizeof(sortie_stats), set by the caller.
+    pub struct_size: u32,
+    /// Requests that wait in the queue.
+    pub waiting: u32,
+    /// Requests on the network or at the disk.
+    pub active: u32,
+    /// Requests that have ended and whose ENDED event is not drained.
+    pub undrained: u32,
+    /// Requests accepted since creation.
+    pub submitted: u64,
+    /// Requests ended since creation.
+    pub ended: u64,
+    /// Of those, ended with an error, cancelled ones included.
+    pub failed: u64,
+    /// Bytes of response bodies received since creation, on the wire.
+    pub bytes_received: u64,
+    /// Bytes of request bodies sent since creation.
+    pub bytes_sent: u64,
+    /// Bytes of bodies that events hold now.
+    pub buffered_bytes: u64,
+    /// Connections made since creation.
+    pub connections: u64,
+}

@@ -1,0 +1,142 @@
+//! Header fields in one buffer: what a request sends and what a response brought.
+
+/// Where one field lies in the buffer. Both parts are NUL-terminated there.
+#[derive(Clone, Copy, Debug)]
+struct Field {
+    name: u32,
+    name_length: u32,
+    value: u32,
+    value_length: u32,
+}
+
+/// An ordered list of header fields, repeated names kept apart. All text lies in one buffer, each part
+/// NUL-terminated, so that a response's headers cost two allocations and C reads them in place.
+#[derive(Clone, Debug, Default)]
+pub struct Headers {
+    text: String,
+    fields: Vec<Field>,
+}
+
+impl Headers {
+    /// The largest amount of text that is kept; libcurl ends a response long before.
+    const MAX_TEXT: usize = 16 << 20;
+
+    /// An empty list.
+    pub fn new() -> Headers {
+        Headers::default()
+    }
+
+    /// Adds a field at the end. A field that would take the text beyond 16 MiB is left out.
+    pub(crate) fn push(&mut self, name: &str, value: &str) {
+        let needed = name.len() + value.len() + 2;
+        if self.text.len() + needed > Headers::MAX_TEXT {
+            return;
+        }
+        self.text.reserve(needed);
+        let (name, name_length) = self.append(name);
+        let (value, value_length) = self.append(value);
+        self.fields.push(Field { name, name_length, value, value_length });
+    }
+
+    #[allow(clippy::cast_possible_truncation)] // bounded by MAX_TEXT
+    fn append(&mut self, part: &str) -> (u32, u32) {
+        let start = self.text.len() as u32;
+        self.text.push_str(part);
+        self.text.push('\0');
+        (start, part.len() as u32)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.text.clear();
+        self.fields.clear();
+    }
+
+    /// How many fields there are, repeated names counted each time.
+    pub fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Whether there is no field.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    fn part(&self, start: u32, length: u32) -> &str {
+        self.text.get(start as usize..(start + length) as usize).unwrap_or("")
+    }
+
+    /// The field at `index` in order of arrival.
+    pub fn at(&self, index: usize) -> Option<(&str, &str)> {
+        let field = self.fields.get(index)?;
+        Some((self.part(field.name, field.name_length), self.part(field.value, field.value_length)))
+    }
+
+    /// The same, each part with its NUL.
+    pub(crate) fn c_at(&self, index: usize) -> Option<(&str, &str)> {
+        let field = self.fields.get(index)?;
+        Some((self.part(field.name, field.name_length + 1), self.part(field.value, field.value_length + 1)))
+    }
+
+    /// Every field in order of arrival.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        (0..self.len()).filter_map(|index| self.at(index))
+    }
+
+    /// The position of the `nth` field of this name, whatever the letters' case.
+    pub(crate) fn position(&self, name: &str, nth: usize) -> Option<usize> {
+        self.fields
+            .iter()
+            .enumerate()
+            .filter(|(_, f)| f.name_length as usize == name.len())
+            .filter(|(_, f)| self.part(f.name, f.name_length).eq_ignore_ascii_case(name))
+            .map(|(index, _)| index)
+            .nth(nth)
+    }
+
+    /// The first value of this name, whatever the letters' case.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.get_nth(name, 0)
+    }
+
+    /// The `nth` value of this name, counted from 0, whatever the letters' case.
+    pub fn get_nth(&self, name: &str, nth: usize) -> Option<&str> {
+        self.position(name, nth).and_then(|index| self.at(index)).map(|(_, value)| value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_keep_their_order_and_repeats() {
+        let mut headers = Headers::new();
+        headers.push("Set-Cookie", "a=1");
+        headers.push("Content-Type", "text/plain");
+        headers.push("set-cookie", "b=2");
+        assert_eq!(headers.len(), 3);
+        assert_eq!(headers.get("SET-COOKIE"), Some("a=1"));
+        assert_eq!(headers.get_nth("Set-Cookie", 1), Some("b=2"));
+        assert_eq!(headers.get_nth("Set-Cookie", 2), None);
+        assert_eq!(headers.get("Cookie"), None);
+        let all: Vec<_> = headers.iter().collect();
+        assert_eq!(all, [("Set-Cookie", "a=1"), ("Content-Type", "text/plain"), ("set-cookie", "b=2")]);
+    }
+
+    #[test]
+    fn parts_are_nul_terminated_in_place() {
+        let mut headers = Headers::new();
+        headers.push("X", "");
+        headers.push("Name", "value");
+        assert_eq!(headers.c_at(0), Some(("X\0", "\0")));
+        assert_eq!(headers.c_at(1), Some(("Name\0", "value\0")));
+        assert_eq!(headers.c_at(2), None);
+    }
+
+    #[test]
+    fn text_beyond_the_bound_is_left_out() {
+        let mut headers = Headers::new();
+        headers.push("big", &"x".repeat(Headers::MAX_TEXT));
+        assert!(headers.is_empty());
+    }
+}

@@ -1,0 +1,430 @@
+//! Easy handles: set up once for their client, then changed only where a request differs from the one before.
+
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use curl::easy::{Easy2, List};
+use curl::multi::{Easy2Handle, Multi};
+
+use super::proxy::ProxyChoice;
+use super::sockets::Sockets;
+use super::sys::{self, Raw};
+use super::tls::{self, Roots};
+use super::{Net, Transfer};
+use crate::config::{Config, TlsVersion};
+use crate::error::Refusal;
+use crate::request::HttpVersion;
+
+/// libcurl's receive buffer, one per multi handle. Larger ones halve the kernel time of large downloads.
+const RECEIVE_BUFFER: i64 = 512 << 10;
+/// libcurl's own connect limit, which only has to be out of the way of ours.
+const NO_CONNECT_LIMIT: i64 = 0x7FFF_FFFF;
+
+/// What every handle of a client has in common.
+pub(crate) struct Setup {
+    roots: Roots,
+    min_tls_version: TlsVersion,
+    user_agent: Option<CString>,
+    proxy: ProxyChoice,
+    pins: Vec<(String, CString)>,
+    certificates: Vec<(String, tls::Identity)>,
+    /// CURLOPT_CONNECT_TO lines.
+    connect_to: Vec<String>,
+}
+
+impl Setup {
+    /// Reads the environment and the disk once, so that the worker never does.
+    pub(crate) fn new(config: &Config) -> Result<Setup, Refusal> {
+        let text = |text: &str| CString::new(text).unwrap_or_default();
+        let bracketed = |host: &str| match host.parse::<std::net::Ipv6Addr>() {
+            Ok(address) => format!("[{address}]"),
+            Err(_) => host.to_owned(),
+        };
+        let connect_to = config
+            .resolves
+            .iter()
+            .map(|resolve| {
+                let port = |port: Option<u16>| port.map(|port| port.to_string()).unwrap_or_default();
+                let (from, to) = (port(resolve.port), port(resolve.address_port));
+                format!("{}:{from}:{}:{to}", bracketed(&resolve.host), bracketed(&resolve.address.to_string()))
+            })
+            .collect();
+        Ok(Setup {
+            roots: Roots::find(config.ca_file.as_deref())?,
+            min_tls_version: config.min_tls_version,
+            user_agent: config.user_agent.as_deref().map(text),
+            proxy: ProxyChoice::new(&config.proxy)?,
+            pins: config.pins.iter().map(|pin| (pin.host.clone(), text(&pin.public_keys))).collect(),
+            certificates: tls::identities(&config.client_certificates)?,
+            connect_to,
+        })
+    }
+
+    fn apply<H: Transfer>(&self, easy: &mut Easy2<H>, sockets: &Arc<Sockets>) -> Result<(), String> {
+        let raw = Raw(easy.raw());
+        raw.text(sys::OPT_PROTOCOLS_STR, Some(c"http,https"))?;
+        raw.long(sys::OPT_PATH_AS_IS, 1)?;
+        raw.long(sys::OPT_SUPPRESS_CONNECT_HEADERS, 1)?;
+        raw.long(curl_sys::CURLOPT_BUFFERSIZE, RECEIVE_BUFFER)?;
+        raw.long(curl_sys::CURLOPT_CONNECTTIMEOUT_MS, NO_CONNECT_LIMIT)?;
+        raw.text(curl_sys::CURLOPT_USERAGENT, self.user_agent.as_deref())?;
+        let version = match self.min_tls_version {
+            TlsVersion::Tls12 => curl_sys::CURL_SSLVERSION_TLSv1_2,
+            TlsVersion::Tls13 => curl_sys::CURL_SSLVERSION_TLSv1_3,
+        };
+        raw.long(curl_sys::CURLOPT_SSLVERSION, version.into())?;
+        self.roots.apply(raw)?;
+        if !self.connect_to.is_empty() {
+            let mut list = List::new();
+            for line in &self.connect_to {
+                list.append(line).map_err(|error| error.to_string())?;
+            }
+            easy.connect_to(list).map_err(|error| error.to_string())?;
+        }
+        let handler: *const H = easy.get_ref();
+        // SAFETY: each function is of its option's type. The handler lives in a box of the handle and so at one place as
+        // long as the handle; the sockets live as long as the multi handle, and no connection lives longer.
+        unsafe {
+            raw.pointer(sys::OPT_PREREQFUNCTION, connected::<H> as *const () as *const c_char)?;
+            raw.pointer(sys::OPT_PREREQDATA, handler.cast())?;
+            raw.pointer(curl_sys::CURLOPT_CLOSESOCKETFUNCTION, close_socket as *const () as *const c_char)?;
+            raw.pointer(curl_sys::CURLOPT_CLOSESOCKETDATA, Arc::as_ptr(sockets).cast())?;
+            // curl-rust's hook into the TLS context does nothing here, and makes libcurl load the roots at once.
+            raw.pointer(curl_sys::CURLOPT_SSL_CTX_FUNCTION, std::ptr::null())
+        }
+    }
+}
+
+extern "C" fn connected<H: Transfer>(
+    handler: *mut c_void,
+    _remote: *const c_char,
+    _local: *const c_char,
+    _remote_port: c_int,
+    _local_port: c_int,
+) -> c_int {
+    // SAFETY: set in `Setup::apply`; libcurl calls back on the worker thread, where nobody else has the handler then.
+    let told = catch_unwind(AssertUnwindSafe(|| unsafe { (*handler.cast::<H>()).connected() }));
+    c_int::from(told.is_err())
+}
+
+extern "C" fn close_socket(sockets: *mut c_void, socket: curl_sys::curl_socket_t) -> c_int {
+    // SAFETY: set in `Setup::apply`.
+    let sockets = unsafe { &*sockets.cast::<Sockets>() };
+    let _ = catch_unwind(AssertUnwindSafe(|| sockets.closing(socket)));
+    #[cfg(unix)]
+    // SAFETY: the socket is libcurl's, which gives it up by this call.
+    let failed = unsafe { libc::close(socket) };
+    #[cfg(windows)]
+    // SAFETY: as on Unix.
+    let failed = {
+        use std::os::windows::io::{FromRawSocket, OwnedSocket};
+        drop(unsafe { OwnedSocket::from_raw_socket(socket as u64) });
+        0
+    };
+    failed
+}
+
+/// One request as it goes over the wire.
+pub(crate) struct Hop<'a> {
+    pub(crate) url: &'a url::Url,
+    pub(crate) method: &'a str,
+    /// The body's length, if there is a body.
+    pub(crate) body: Option<u64>,
+    pub(crate) headers: Vec<(&'a str, &'a str)>,
+    pub(crate) credential: Credential<'a>,
+    pub(crate) version: HttpVersion,
+    /// Whether to ask for compression, and to undo it.
+    pub(crate) compression: bool,
+}
+
+/// Who a hop is from.
+#[derive(Clone, Copy, Default)]
+pub(crate) enum Credential<'a> {
+    #[default]
+    None,
+    Basic(&'a str, &'a str),
+    Bearer(&'a str),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Get,
+    Head,
+    Upload,
+}
+
+/// What a handle is set to, beyond its client's setup: the next request changes only what differs.
+struct Applied {
+    mode: Mode,
+    method: String,
+    headers: bool,
+    credential: bool,
+    version: HttpVersion,
+    compression: bool,
+    pin: Option<usize>,
+    certificate: Option<usize>,
+    proxy: Option<CString>,
+}
+
+/// An easy handle that no transfer runs on.
+pub(crate) struct Easy<H> {
+    easy: Easy2<H>,
+    applied: Applied,
+    line: Vec<u8>,
+}
+
+/// An easy handle on which a transfer runs.
+pub(crate) struct Active<H> {
+    handle: Easy2Handle<H>,
+    applied: Applied,
+    line: Vec<u8>,
+}
+
+/// Where the time of one hop went, from its start.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct HopTiming {
+    pub(crate) name_lookup: Duration,
+    pub(crate) connect: Duration,
+    pub(crate) tls: Duration,
+    pub(crate) first_byte: Duration,
+}
+
+impl<H: Transfer> Easy<H> {
+    pub(crate) fn new(handler: H, setup: &Setup, net: &Net) -> Result<Easy<H>, String> {
+        let mut easy = Easy2::new(handler);
+        setup.apply(&mut easy, net.sockets())?;
+        let raw = Raw(easy.raw());
+        raw.text(curl_sys::CURLOPT_PROXY, Some(c""))?;
+        raw.text(curl_sys::CURLOPT_NOPROXY, Some(setup.proxy.except()))?;
+        raw.text(curl_sys::CURLOPT_ACCEPT_ENCODING, Some(c""))?;
+        let applied = Applied {
+            mode: Mode::Get,
+            method: "GET".to_owned(),
+            headers: false,
+            credential: false,
+            version: HttpVersion::Default,
+            compression: true,
+            pin: None,
+            certificate: None,
+            proxy: None,
+        };
+        Ok(Easy { easy, applied, line: Vec::new() })
+    }
+
+    pub(crate) fn handler(&mut self) -> &mut H {
+        self.easy.get_mut()
+    }
+
+    /// Sets the handle to one request.
+    pub(crate) fn prepare(&mut self, hop: &Hop<'_>, setup: &Setup) -> Result<(), String> {
+        let raw = Raw(self.easy.raw());
+        raw.text(curl_sys::CURLOPT_URL, Some(c_text(&mut self.line, hop.url.as_str())))?;
+        self.set_method(hop)?;
+        self.set_headers(hop)?;
+        self.set_credential(hop.credential)?;
+        if self.applied.version != hop.version {
+            let version = match hop.version {
+                HttpVersion::Default => curl_sys::CURL_HTTP_VERSION_2TLS,
+                HttpVersion::Http11 => curl_sys::CURL_HTTP_VERSION_1_1,
+                HttpVersion::Http2PriorKnowledge => curl_sys::CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE,
+            };
+            raw.long(curl_sys::CURLOPT_HTTP_VERSION, version.into())?;
+            self.applied.version = hop.version;
+        }
+        if self.applied.compression != hop.compression {
+            // The empty string stands for every encoding that libcurl was built with.
+            raw.text(curl_sys::CURLOPT_ACCEPT_ENCODING, hop.compression.then_some(c""))?;
+            self.applied.compression = hop.compression;
+        }
+        self.set_host_options(hop, setup)
+    }
+
+    fn set_method(&mut self, hop: &Hop<'_>) -> Result<(), String> {
+        let raw = Raw(self.easy.raw());
+        let mode = match (hop.method, hop.body) {
+            (_, Some(_)) => Mode::Upload,
+            ("HEAD", None) => Mode::Head,
+            (_, None) => Mode::Get,
+        };
+        if self.applied.mode != mode {
+            let option = match mode {
+                Mode::Get => curl_sys::CURLOPT_HTTPGET,
+                Mode::Head => curl_sys::CURLOPT_NOBODY,
+                Mode::Upload => curl_sys::CURLOPT_UPLOAD,
+            };
+            raw.long(option, 1)?;
+            self.applied.mode = mode;
+        }
+        if let Some(length) = hop.body {
+            let length = i64::try_from(length).map_err(|_| "the body is too long to send".to_owned())?;
+            raw.offset(curl_sys::CURLOPT_INFILESIZE_LARGE, length)?;
+        }
+        if self.applied.method != hop.method {
+            raw.text(curl_sys::CURLOPT_CUSTOMREQUEST, Some(c_text(&mut self.line, hop.method)))?;
+            hop.method.clone_into(&mut self.applied.method);
+        }
+        Ok(())
+    }
+
+    fn set_headers(&mut self, hop: &Hop<'_>) -> Result<(), String> {
+        let any = !hop.headers.is_empty() || hop.body.is_some();
+        if !any && !self.applied.headers {
+            return Ok(());
+        }
+        let mut list = List::new();
+        let mut line = String::new();
+        for (name, value) in &hop.headers {
+            line.clear();
+            line.push_str(name);
+            // To libcurl, "Name:" means that the header is not to be sent, "Name;" that it is to be sent empty.
+            if value.is_empty() {
+                line.push(';');
+            } else {
+                line.push_str(": ");
+                line.push_str(value);
+            }
+            list.append(&line).map_err(|error| error.to_string())?;
+        }
+        if hop.body.is_some() && !hop.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Expect")) {
+            // libcurl would wait a second for "100 Continue" before a body over 1 MiB.
+            list.append("Expect:").map_err(|error| error.to_string())?;
+        }
+        self.applied.headers = any;
+        self.easy.http_headers(list).map_err(|error| error.to_string())
+    }
+
+    fn set_credential(&mut self, credential: Credential<'_>) -> Result<(), String> {
+        if matches!(credential, Credential::None) && !self.applied.credential {
+            return Ok(());
+        }
+        let raw = Raw(self.easy.raw());
+        self.applied.credential = true;
+        raw.text(curl_sys::CURLOPT_USERNAME, None)?;
+        raw.text(curl_sys::CURLOPT_PASSWORD, None)?;
+        raw.text(sys::OPT_XOAUTH2_BEARER, None)?;
+        match credential {
+            Credential::None => self.applied.credential = false,
+            Credential::Basic(username, password) => {
+                raw.long(curl_sys::CURLOPT_HTTPAUTH, curl_sys::CURLAUTH_BASIC as i64)?;
+                raw.text(curl_sys::CURLOPT_USERNAME, Some(c_text(&mut self.line, username)))?;
+                raw.text(curl_sys::CURLOPT_PASSWORD, Some(c_text(&mut self.line, password)))?;
+            }
+            Credential::Bearer(token) => {
+                const CURLAUTH_BEARER: i64 = 1 << 6;
+                raw.long(curl_sys::CURLOPT_HTTPAUTH, CURLAUTH_BEARER)?;
+                raw.text(sys::OPT_XOAUTH2_BEARER, Some(c_text(&mut self.line, token)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What depends on the host: the proxy, its pinned keys, the certificate to show it.
+    fn set_host_options(&mut self, hop: &Hop<'_>, setup: &Setup) -> Result<(), String> {
+        let raw = Raw(self.easy.raw());
+        let proxy = setup.proxy.for_scheme(hop.url.scheme());
+        if self.applied.proxy.as_deref() != proxy {
+            raw.text(curl_sys::CURLOPT_PROXY, Some(proxy.unwrap_or(c"")))?;
+            self.applied.proxy = proxy.map(CStr::to_owned);
+        }
+        if setup.pins.is_empty() && setup.certificates.is_empty() {
+            return Ok(());
+        }
+        let host = hop.url.host_str().unwrap_or("");
+        let pin = setup.pins.iter().position(|(name, _)| name.eq_ignore_ascii_case(host));
+        if self.applied.pin != pin {
+            let keys = pin.and_then(|pin| setup.pins.get(pin)).map(|(_, keys)| keys.as_c_str());
+            raw.text(curl_sys::CURLOPT_PINNEDPUBLICKEY, keys)?;
+            self.applied.pin = pin;
+        }
+        let certificate = setup.certificates.iter().position(|(name, _)| name.eq_ignore_ascii_case(host));
+        if self.applied.certificate != certificate {
+            let identity = certificate.and_then(|at| setup.certificates.get(at)).map(|(_, identity)| identity);
+            tls::apply_identity(raw, identity)?;
+            self.applied.certificate = certificate;
+        }
+        Ok(())
+    }
+
+    pub(super) fn start(mut self, multi: &Multi, token: usize) -> Result<Active<H>, String> {
+        // SAFETY: CURLOPT_PRIVATE takes any pointer and never follows it.
+        unsafe { Raw(self.easy.raw()).pointer(curl_sys::CURLOPT_PRIVATE, token as *const c_char) }?;
+        let handle = multi.add2(self.easy).map_err(|error| error.to_string())?;
+        self.line.clear();
+        Ok(Active { handle, applied: self.applied, line: self.line })
+    }
+
+    /// What libcurl said about the last failure.
+    pub(crate) fn take_error_text(&mut self) -> Option<String> {
+        self.easy.take_error_buf().filter(|text| !text.is_empty())
+    }
+
+    /// The status with which a proxy answered CONNECT; 0 if none did.
+    pub(crate) fn proxy_status(&self) -> i64 {
+        #[allow(clippy::useless_conversion)] // c_long has 32 bits on Windows
+        i64::from(Raw(self.easy.raw()).info_long(sys::INFO_HTTP_CONNECTCODE))
+    }
+
+    pub(crate) fn uses_proxy(&self) -> bool {
+        self.applied.proxy.is_some()
+    }
+
+    /// Where the last hop's time went.
+    pub(crate) fn timing(&self) -> HopTiming {
+        let raw = Raw(self.easy.raw());
+        let time = |info| Duration::from_micros(u64::try_from(raw.info_offset(info)).unwrap_or(0));
+        HopTiming {
+            name_lookup: time(sys::INFO_NAMELOOKUP_TIME_T),
+            connect: time(sys::INFO_CONNECT_TIME_T),
+            tls: time(sys::INFO_APPCONNECT_TIME_T),
+            first_byte: time(sys::INFO_STARTTRANSFER_TIME_T),
+        }
+    }
+}
+
+impl<H: Transfer> Active<H> {
+    pub(crate) fn handler(&mut self) -> &mut H {
+        self.handle.get_mut()
+    }
+
+    pub(crate) fn handler_ref(&self) -> &H {
+        self.handle.get_ref()
+    }
+
+    /// Pauses the directions that are `true`, lets the others go on. Unpausing may call back at once.
+    pub(crate) fn pause(&self, receive: bool, send: bool) {
+        let bit = |paused, bit| if paused { bit } else { 0 };
+        let mask = bit(receive, curl_sys::CURLPAUSE_RECV) | bit(send, curl_sys::CURLPAUSE_SEND);
+        Raw(self.handle.raw()).pause(mask);
+    }
+
+    pub(super) fn stop(self, multi: &Multi) -> Option<Easy<H>> {
+        let Active { handle, applied, line } = self;
+        let easy = multi.remove2(handle).ok()?;
+        Some(Easy { easy, applied, line })
+    }
+
+    /// A copyable way to ask libcurl how many body bytes have come over the wire, for use inside its callbacks.
+    pub(crate) fn meter(&self) -> Meter {
+        Meter(self.handle.raw())
+    }
+}
+
+/// Reads a running transfer's wire count. Kept by that transfer's own handler, and so never longer than the handle.
+#[derive(Clone, Copy)]
+pub(crate) struct Meter(*mut curl_sys::CURL);
+
+impl Meter {
+    pub(crate) fn received(self) -> u64 {
+        u64::try_from(Raw(self.0).info_offset(sys::INFO_SIZE_DOWNLOAD_T)).unwrap_or(0)
+    }
+}
+
+/// Writes text with a NUL into a buffer that is used again. Text has no NUL: URLs, methods and credentials are checked.
+fn c_text<'a>(line: &'a mut Vec<u8>, text: &str) -> &'a CStr {
+    line.clear();
+    line.extend_from_slice(text.as_bytes());
+    line.push(0);
+    CStr::from_bytes_until_nul(line).unwrap_or(c"")
+}

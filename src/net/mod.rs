@@ -1,0 +1,179 @@
+//! libcurl: the multi handle driven by socket readiness, pooled easy handles, and the options that curl-rust lacks.
+//!
+//! Traps that this module keeps from the rest: `Multi` must outlive its easy handles and lose its callbacks before it
+//! goes; a panic in a callback poisons the thread, so callbacks guard themselves; every option's result is checked.
+
+#![allow(unsafe_code)]
+
+mod easy;
+mod failure;
+mod proxy;
+mod sockets;
+mod sys;
+mod tls;
+mod wake;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use curl::easy::Handler;
+use curl::multi::{Events, Multi};
+
+pub(crate) use easy::{Active, Credential, Easy, Hop, Meter, Setup};
+pub(crate) use failure::explain;
+pub(crate) use sockets::Sockets;
+pub(crate) use wake::Wake;
+
+#[cfg(unix)]
+fn raw(place: usize) -> std::os::fd::RawFd {
+    i32::try_from(place).unwrap_or(-1)
+}
+
+#[cfg(unix)]
+fn borrowed(place: usize) -> std::os::fd::BorrowedFd<'static> {
+    // SAFETY: used only for a system call on a descriptor that libcurl holds open; a stale one makes that call fail.
+    unsafe { std::os::fd::BorrowedFd::borrow_raw(raw(place).max(0)) }
+}
+
+#[cfg(windows)]
+fn raw(place: usize) -> std::os::windows::io::RawSocket {
+    place as u64
+}
+
+#[cfg(windows)]
+fn borrowed(place: usize) -> std::os::windows::io::BorrowedSocket<'static> {
+    // SAFETY: as on Unix.
+    unsafe { std::os::windows::io::BorrowedSocket::borrow_raw(raw(place)) }
+}
+
+/// What libcurl's callbacks tell, beyond curl-rust's own.
+pub(crate) trait Transfer: Handler {
+    /// A connection is ready for this transfer, new or used again.
+    fn connected(&mut self);
+}
+
+/// The multi handle and the readiness of its sockets.
+pub(crate) struct Net {
+    multi: Multi,
+    sockets: Arc<Sockets>,
+    ready: polling::Events,
+}
+
+impl Net {
+    /// `connections`: how many idle connections to keep.
+    pub(crate) fn new(wake: &Wake, connections: usize) -> io::Result<Net> {
+        let mut multi = Multi::new();
+        let sockets = Arc::new(Sockets::new(Arc::clone(&wake.poller)));
+        let watched = Arc::clone(&sockets);
+        multi.socket_function(move |socket, events, _| watched.want(socket, &events)).map_err(io::Error::other)?;
+        let timed = Arc::clone(&sockets);
+        multi
+            .timer_function(move |after| {
+                timed.set_timer(after);
+                true
+            })
+            .map_err(io::Error::other)?;
+        multi.pipelining(false, true).map_err(io::Error::other)?;
+        multi.set_max_connects(connections).map_err(io::Error::other)?;
+        // SAFETY: the handle is live.
+        unsafe { sys::multi_long(multi.raw(), sys::MOPT_QUICK_EXIT, 1) };
+        Ok(Net { multi, sockets, ready: polling::Events::new() })
+    }
+
+    /// The sockets, for the callback that opens one.
+    pub(crate) fn sockets(&self) -> &Arc<Sockets> {
+        &self.sockets
+    }
+
+    /// Connections opened since creation.
+    pub(crate) fn connections(&self) -> u64 {
+        self.sockets.opened_count()
+    }
+
+    /// Starts a transfer; `token` comes back when it has finished.
+    pub(crate) fn start<H: Transfer>(&self, easy: Easy<H>, token: usize) -> Result<Active<H>, String> {
+        easy.start(&self.multi, token)
+    }
+
+    /// Takes a transfer out, finished or not. `None` if libcurl would not give it back.
+    pub(crate) fn stop<H: Transfer>(&self, active: Active<H>) -> Option<Easy<H>> {
+        active.stop(&self.multi)
+    }
+
+    /// Runs libcurl's timer if it is due, which also starts what was just added.
+    pub(crate) fn run_timer(&self, now: Instant) {
+        // Bounded, since a timer of 0 can follow another; what is left comes in the worker's next turn.
+        for _ in 0..8 {
+            if !self.sockets.take_due_timer(now) {
+                return;
+            }
+            let _ = self.multi.timeout();
+        }
+    }
+
+    /// When libcurl's timer is due.
+    pub(crate) fn timer(&self) -> Option<Instant> {
+        self.sockets.timer()
+    }
+
+    /// Sleeps until a socket is ready, the worker is woken, or the deadline comes; then lets libcurl act.
+    pub(crate) fn wait(&mut self, wake: &Wake, deadline: Option<Instant>) -> io::Result<()> {
+        self.ready.clear();
+        let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        match wake.poller.wait(&mut self.ready, timeout) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        wake.set_sleeping(false);
+        for event in self.ready.iter() {
+            if let Some(interest) = self.sockets.ready(event.key, event.readable, event.writable) {
+                let mut events = Events::new();
+                events.input(interest.read).output(interest.write);
+                #[cfg(unix)]
+                let socket = raw(event.key);
+                #[cfg(windows)]
+                let socket = raw(event.key) as _;
+                let _ = self.multi.action(socket, &events);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives every transfer that has finished since the last call, with its token and libcurl's code.
+    pub(crate) fn finished(&self, finished: &mut Vec<(usize, curl_sys::CURLcode)>) {
+        let mut left = 0;
+        loop {
+            // SAFETY: the handle is live.
+            let message = unsafe { curl_sys::curl_multi_info_read(self.multi.raw(), &raw mut left) };
+            // SAFETY: NULL or a message that is valid until the next call.
+            let Some(message) = (unsafe { message.as_ref() }) else { return };
+            if message.msg != curl_sys::CURLMSG_DONE {
+                continue;
+            }
+            let mut token = 0usize;
+            // SAFETY: the message's handle is live, and CURLINFO_PRIVATE writes a pointer's width.
+            let code =
+                unsafe { curl_sys::curl_easy_getinfo(message.easy_handle, curl_sys::CURLINFO_PRIVATE, &raw mut token) };
+            if code == curl_sys::CURLE_OK {
+                // A DONE message carries its result as an int in place of the pointer.
+                #[allow(clippy::cast_possible_truncation)]
+                let result = message.data as usize as curl_sys::CURLcode;
+                finished.push((token, result));
+            }
+        }
+    }
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        // Cleaning up calls back: by then nothing of ours may be reached but the sockets, which outlive the handle.
+        let multi = self.multi.raw();
+        // SAFETY: the handle is live, and NULL is a value of both options.
+        unsafe {
+            curl_sys::curl_multi_setopt(multi, curl_sys::CURLMOPT_SOCKETFUNCTION, std::ptr::null::<u8>());
+            curl_sys::curl_multi_setopt(multi, curl_sys::CURLMOPT_TIMERFUNCTION, std::ptr::null::<u8>());
+        }
+    }
+}

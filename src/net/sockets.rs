@@ -1,0 +1,168 @@
+//! Which sockets libcurl wants to hear of, and what the kernel has been told.
+//!
+//! libcurl takes a socket out of its interest whenever a transfer ends and puts it back when the next one starts. Passing
+//! that on would cost two system calls per request, so a removal of a socket that we opened is only noted, and carried
+//! out if the socket then reports something nobody wants. libcurl's own descriptors (those of its name lookup) are
+//! closed without notice and are therefore removed at once.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use polling::{Event, PollMode, Poller};
+
+use curl::multi::{Socket, SocketEvents};
+
+/// What is known of one socket.
+#[derive(Clone, Copy, Default)]
+struct Entry {
+    /// What libcurl waits for.
+    wanted: Interest,
+    /// What the kernel was told.
+    registered: Option<Interest>,
+    /// Whether it was opened by us, so that its closing is noticed.
+    ours: bool,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Interest {
+    pub(super) read: bool,
+    pub(super) write: bool,
+}
+
+impl Interest {
+    fn none(self) -> bool {
+        self == Interest::default()
+    }
+}
+
+#[derive(Default)]
+struct Table {
+    entries: Vec<Entry>,
+    timer: Option<Instant>,
+    opened: u64,
+}
+
+/// The sockets of one multi handle, and its timer.
+pub(crate) struct Sockets {
+    poller: Arc<Poller>,
+    table: Mutex<Table>,
+}
+
+/// A descriptor as the place of its entry. Descriptors are small everywhere; one beyond this is not watched, and its
+/// transfer ends by its deadline.
+const MAX_SOCKET: usize = 1 << 22;
+
+fn place(socket: Socket) -> Option<usize> {
+    usize::try_from(socket).ok().filter(|place| *place < MAX_SOCKET)
+}
+
+impl Table {
+    fn entry(&mut self, place: usize) -> &mut Entry {
+        if place >= self.entries.len() {
+            self.entries.resize(place + 1, Entry::default());
+        }
+        #[allow(clippy::indexing_slicing)] // made to fit just above
+        &mut self.entries[place]
+    }
+}
+
+impl Sockets {
+    pub(super) fn new(poller: Arc<Poller>) -> Sockets {
+        Sockets { poller, table: Mutex::default() }
+    }
+
+    /// Connections opened since creation.
+    pub(super) fn opened_count(&self) -> u64 {
+        self.table.lock().opened
+    }
+
+    /// Notes a socket that was opened for libcurl.
+    pub(crate) fn opened(&self, socket: Socket) {
+        let mut table = self.table.lock();
+        table.opened += 1;
+        if let Some(place) = place(socket) {
+            *table.entry(place) = Entry { ours: true, ..Entry::default() };
+        }
+    }
+
+    /// Forgets a socket that is about to be closed.
+    pub(super) fn closing(&self, socket: Socket) {
+        let Some(place) = place(socket) else { return };
+        let entry = std::mem::take(self.table.lock().entry(place));
+        if entry.registered.is_some() {
+            self.delete(place);
+        }
+    }
+
+    /// libcurl's wish for one socket.
+    pub(super) fn want(&self, socket: Socket, events: &SocketEvents) {
+        let Some(place) = place(socket) else { return };
+        let mut table = self.table.lock();
+        let entry = table.entry(place);
+        if events.remove() {
+            entry.wanted = Interest::default();
+            if !entry.ours {
+                let registered = entry.registered.take().is_some();
+                if registered {
+                    self.delete(place);
+                }
+            }
+            return;
+        }
+        let both = events.input_and_output();
+        entry.wanted = Interest { read: both || events.input(), write: both || events.output() };
+        if entry.registered != Some(entry.wanted) {
+            entry.registered = self.register(place, entry.wanted, entry.registered.is_some());
+        }
+    }
+
+    /// Tells the kernel; gives what it knows now.
+    fn register(&self, place: usize, wanted: Interest, known: bool) -> Option<Interest> {
+        let event = Event::new(place, wanted.read, wanted.write);
+        let source = super::borrowed(place);
+        // SAFETY: `closing` and `want` take the socket out before it is closed, but for libcurl's own descriptors, which
+        // the kernel forgets by itself when they are closed.
+        let add = || unsafe { self.poller.add_with_mode(super::raw(place), event, PollMode::Level) };
+        let modify = || self.poller.modify_with_mode(source, event, PollMode::Level);
+        // Either can be out of date for a descriptor number that was closed and given out again: then the other holds.
+        let told = if known { modify().or_else(|_| add()) } else { add().or_else(|_| modify()) };
+        told.is_ok().then_some(wanted)
+    }
+
+    fn delete(&self, place: usize) {
+        // A descriptor that was closed already is out by itself.
+        let _ = self.poller.delete(super::borrowed(place));
+    }
+
+    /// What of a socket's readiness libcurl wants to hear of; a socket that it wants nothing of is taken out.
+    pub(super) fn ready(&self, place: usize, read: bool, write: bool) -> Option<Interest> {
+        let mut table = self.table.lock();
+        let entry = table.entry(place);
+        if entry.wanted.none() {
+            if entry.registered.take().is_some() {
+                self.delete(place);
+            }
+            return None;
+        }
+        Some(Interest { read, write })
+    }
+
+    pub(super) fn set_timer(&self, after: Option<Duration>) {
+        self.table.lock().timer = after.map(|after| Instant::now() + after);
+    }
+
+    pub(super) fn timer(&self) -> Option<Instant> {
+        self.table.lock().timer
+    }
+
+    /// Takes the timer if it is due.
+    pub(super) fn take_due_timer(&self, now: Instant) -> bool {
+        let mut table = self.table.lock();
+        let due = table.timer.is_some_and(|timer| timer <= now);
+        if due {
+            table.timer = None;
+        }
+        due
+    }
+}

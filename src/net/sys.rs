@@ -1,0 +1,105 @@
+//! What curl-sys 0.4.91 does not declare, and typed calls for libcurl's variadic ones. Numbers are from libcurl's
+//! curl.h and multi.h.
+
+use std::ffi::{CStr, c_char, c_int, c_long};
+
+use curl_sys::{CURL, CURLINFO, CURLM, CURLMoption, CURLoption};
+
+pub(super) const OPT_XOAUTH2_BEARER: CURLoption = 10_220;
+pub(super) const OPT_PATH_AS_IS: CURLoption = 234;
+pub(super) const OPT_SUPPRESS_CONNECT_HEADERS: CURLoption = 265;
+pub(super) const OPT_PREREQFUNCTION: CURLoption = 20_312;
+pub(super) const OPT_PREREQDATA: CURLoption = 10_313;
+pub(super) const OPT_PROTOCOLS_STR: CURLoption = 10_318;
+
+/// Leave name-lookup threads behind in place of joining them.
+pub(super) const MOPT_QUICK_EXIT: CURLMoption = 21;
+
+const INFO_OFF_T: CURLINFO = 0x60_0000;
+const INFO_LONG: CURLINFO = 0x20_0000;
+pub(super) const INFO_SIZE_DOWNLOAD_T: CURLINFO = INFO_OFF_T + 8;
+pub(super) const INFO_NAMELOOKUP_TIME_T: CURLINFO = INFO_OFF_T + 51;
+pub(super) const INFO_CONNECT_TIME_T: CURLINFO = INFO_OFF_T + 52;
+pub(super) const INFO_STARTTRANSFER_TIME_T: CURLINFO = INFO_OFF_T + 54;
+pub(super) const INFO_APPCONNECT_TIME_T: CURLINFO = INFO_OFF_T + 56;
+pub(super) const INFO_HTTP_CONNECTCODE: CURLINFO = INFO_LONG + 22;
+
+/// CURLE_PROXY: a SOCKS proxy refused.
+pub(super) const CURLE_PROXY: curl_sys::CURLcode = 97;
+/// CURLE_TOO_LARGE: a header was too large.
+pub(super) const CURLE_TOO_LARGE: curl_sys::CURLcode = 100;
+
+/// Turns libcurl's code into what it says about an option.
+fn accepted(code: curl_sys::CURLcode, option: CURLoption) -> Result<(), String> {
+    if code == curl_sys::CURLE_OK {
+        return Ok(());
+    }
+    // SAFETY: libcurl gives a constant string for every code.
+    let text = unsafe { CStr::from_ptr(curl_sys::curl_easy_strerror(code)) }.to_string_lossy();
+    Err(format!("libcurl refused its option {option}: {text}"))
+}
+
+/// A handle that options can be set on. Every option set is one that libcurl copies or that outlives the handle.
+#[derive(Clone, Copy)]
+pub(super) struct Raw(pub(super) *mut CURL);
+
+impl Raw {
+    pub(super) fn long(self, option: CURLoption, value: i64) -> Result<(), String> {
+        #[allow(clippy::cast_possible_truncation)] // the options set here have small values
+        let value = value as c_long;
+        // SAFETY: the handle is live while its owner calls this, and the option takes a long.
+        accepted(unsafe { curl_sys::curl_easy_setopt(self.0, option, value) }, option)
+    }
+
+    pub(super) fn offset(self, option: CURLoption, value: i64) -> Result<(), String> {
+        // SAFETY: as above; the option takes a curl_off_t.
+        accepted(unsafe { curl_sys::curl_easy_setopt(self.0, option, value) }, option)
+    }
+
+    /// Sets a string, which libcurl copies; `None` unsets it.
+    pub(super) fn text(self, option: CURLoption, value: Option<&CStr>) -> Result<(), String> {
+        let pointer = value.map_or(std::ptr::null(), CStr::as_ptr);
+        // SAFETY: as above; the option takes a NUL-terminated string or NULL, and copies it.
+        accepted(unsafe { curl_sys::curl_easy_setopt(self.0, option, pointer) }, option)
+    }
+
+    /// Sets a pointer or function.
+    ///
+    /// # Safety
+    /// It is of the type that the option takes, and stays valid while the handle may use it.
+    pub(super) unsafe fn pointer(self, option: CURLoption, value: *const c_char) -> Result<(), String> {
+        // SAFETY: promised by the caller.
+        accepted(unsafe { curl_sys::curl_easy_setopt(self.0, option, value) }, option)
+    }
+
+    /// Reads a curl_off_t; 0 if there is none.
+    pub(super) fn info_offset(self, info: CURLINFO) -> i64 {
+        let mut value: i64 = 0;
+        // SAFETY: the handle is live, and the info writes a curl_off_t.
+        let code = unsafe { curl_sys::curl_easy_getinfo(self.0, info, &raw mut value) };
+        if code == curl_sys::CURLE_OK { value } else { 0 }
+    }
+
+    /// Reads a long; 0 if there is none.
+    pub(super) fn info_long(self, info: CURLINFO) -> c_long {
+        let mut value: c_long = 0;
+        // SAFETY: the handle is live, and the info writes a long.
+        let code = unsafe { curl_sys::curl_easy_getinfo(self.0, info, &raw mut value) };
+        if code == curl_sys::CURLE_OK { value } else { 0 }
+    }
+
+    /// Pauses and unpauses: the directions in `mask` are paused, others go on.
+    pub(super) fn pause(self, mask: c_int) {
+        // SAFETY: the handle is live. A failure means that the transfer has just ended, which is told elsewhere.
+        let _ = unsafe { curl_sys::curl_easy_pause(self.0, mask) };
+    }
+}
+
+/// Sets a long on a multi handle. A failure leaves libcurl's default, which all options set here have a safe one of.
+///
+/// # Safety
+/// `multi` is live.
+pub(super) unsafe fn multi_long(multi: *mut CURLM, option: CURLMoption, value: c_long) {
+    // SAFETY: promised by the caller; the option takes a long.
+    let _ = unsafe { curl_sys::curl_multi_setopt(multi, option, value) };
+}

@@ -1,0 +1,93 @@
+//! Whom to trust and who we are.
+
+use std::ffi::CString;
+use std::path::{Path, PathBuf};
+
+use super::sys::Raw;
+use crate::config::ClientCertificate;
+use crate::error::{Reason, Refusal};
+
+/// The roots that servers' certificates are checked against.
+pub(super) struct Roots {
+    file: Option<CString>,
+    directory: Option<CString>,
+}
+
+fn c_path(path: &Path) -> Result<CString, Refusal> {
+    let text = path.to_str().ok_or_else(|| Refusal::new(Reason::Utf8, "a path is not valid UTF-8"))?;
+    CString::new(text).map_err(|_| Refusal::new(Reason::Path, "a path holds a NUL"))
+}
+
+/// Refuses a file that is not there, so that a typing error shows at creation and not at the first request.
+fn readable(path: &Path, what: &str) -> Result<(), Refusal> {
+    match std::fs::File::open(path).and_then(|file| file.metadata()) {
+        Ok(metadata) if metadata.is_file() => Ok(()),
+        Ok(_) => Err(Refusal::new(Reason::Path, format!("{what} '{}' is not a file", path.display()))),
+        Err(error) => Err(Refusal::new(Reason::Path, format!("{what} '{}' cannot be read: {error}", path.display()))),
+    }
+}
+
+impl Roots {
+    /// The given file, or else the system's roots, looked for once.
+    pub(super) fn find(given: Option<&Path>) -> Result<Roots, Refusal> {
+        if let Some(file) = given {
+            readable(file, "ca_file")?;
+            return Ok(Roots { file: Some(c_path(file)?), directory: None });
+        }
+        let (file, directory) = system_roots();
+        // Both together turn libcurl's cache of loaded roots off, which costs 6 ms per connection.
+        let file = file.map(|path| c_path(&path)).transpose()?;
+        let directory = directory.filter(|_| file.is_none()).map(|path| c_path(&path)).transpose()?;
+        Ok(Roots { file, directory })
+    }
+
+    pub(super) fn apply(&self, raw: Raw) -> Result<(), String> {
+        #[cfg(windows)]
+        if self.file.is_none() && self.directory.is_none() {
+            // Schannel asks the system itself.
+            return Ok(());
+        }
+        raw.text(curl_sys::CURLOPT_CAINFO, self.file.as_deref())?;
+        raw.text(curl_sys::CURLOPT_CAPATH, self.directory.as_deref())
+    }
+}
+
+#[cfg(unix)]
+fn system_roots() -> (Option<PathBuf>, Option<PathBuf>) {
+    let found = openssl_probe::probe();
+    (found.cert_file, found.cert_dir)
+}
+
+#[cfg(not(unix))]
+fn system_roots() -> (Option<PathBuf>, Option<PathBuf>) {
+    (None, None)
+}
+
+/// A client certificate as libcurl takes it.
+pub(super) struct Identity {
+    certificate: CString,
+    key: CString,
+    password: Option<CString>,
+}
+
+/// Reads the client's certificates by host.
+pub(super) fn identities(given: &[ClientCertificate]) -> Result<Vec<(String, Identity)>, Refusal> {
+    given
+        .iter()
+        .map(|given| {
+            readable(&given.certificate, "certificate_file")?;
+            let key = given.key.as_ref().unwrap_or(&given.certificate);
+            readable(key, "key_file")?;
+            let password = given.password.as_deref().map(CString::new).transpose();
+            let password = password.map_err(|_| Refusal::new(Reason::Argument, "key_password holds a NUL"))?;
+            let identity = Identity { certificate: c_path(&given.certificate)?, key: c_path(key)?, password };
+            Ok((given.host.clone(), identity))
+        })
+        .collect()
+}
+
+pub(super) fn apply_identity(raw: Raw, identity: Option<&Identity>) -> Result<(), String> {
+    raw.text(curl_sys::CURLOPT_SSLCERT, identity.map(|identity| identity.certificate.as_c_str()))?;
+    raw.text(curl_sys::CURLOPT_SSLKEY, identity.map(|identity| identity.key.as_c_str()))?;
+    raw.text(curl_sys::CURLOPT_KEYPASSWD, identity.and_then(|identity| identity.password.as_deref()))
+}

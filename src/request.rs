@@ -1,0 +1,673 @@
+//! What a request is: its parts, their validation and their defaults.
+
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::error::{Reason, Refusal};
+use crate::event::BodyKind;
+use crate::headers::Headers;
+use crate::text::Text;
+
+/// The longest URL, in bytes after encoding.
+pub const MAX_URL_BYTES: usize = 64 << 10;
+/// The most text in a request's headers, in bytes.
+pub const MAX_HEADER_BYTES: usize = 256 << 10;
+/// The longest method, in bytes.
+const MAX_METHOD_BYTES: usize = 64;
+/// The most redirects that a request can ask to follow.
+const MAX_REDIRECTS: u32 = 100;
+
+/// Which way a request's BEGAN and PROGRESS events look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Progress {
+    /// None are sent.
+    #[default]
+    None,
+    /// They tell of the response's body.
+    Download,
+    /// They tell of the request's body.
+    Upload,
+}
+
+/// Which waiting request starts first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// Before every waiting normal request.
+    High,
+    /// Most requests.
+    #[default]
+    Normal,
+    /// After every waiting normal request; each ten seconds of waiting lift a request by one level.
+    Low,
+}
+
+/// A directory that file names can be relative to, given in the client's configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BaseDirectory {
+    /// None: the name is a path of the operating system.
+    #[default]
+    None,
+    /// What the user makes and keeps.
+    Documents,
+    /// What may vanish at any time.
+    Temporary,
+    /// What can be fetched again.
+    Caches,
+    /// What the game keeps for itself.
+    ApplicationSupport,
+    /// What came with the game; only read.
+    Resource,
+}
+
+/// Which HTTP versions a request may use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HttpVersion {
+    /// HTTP/2 where TLS negotiates it, else HTTP/1.1.
+    #[default]
+    Default,
+    /// HTTP/1.1 only.
+    Http11,
+    /// HTTP/2 also without TLS.
+    Http2PriorKnowledge,
+}
+
+/// A time limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Limit {
+    /// The client's.
+    #[default]
+    Default,
+    /// None.
+    Never,
+    /// This long.
+    After(Duration),
+}
+
+impl Limit {
+    /// This limit, or another where it says so.
+    pub(crate) fn or(self, default: Limit) -> Limit {
+        if self == Limit::Default { default } else { self }
+    }
+
+    pub(crate) fn duration(self) -> Option<Duration> {
+        match self {
+            Limit::After(duration) => Some(duration),
+            Limit::Default | Limit::Never => None,
+        }
+    }
+}
+
+/// Bytes that can be sent without a copy.
+pub type SharedBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+/// A file and the directory that it is relative to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileName {
+    pub(crate) directory: BaseDirectory,
+    pub(crate) path: PathBuf,
+}
+
+impl FileName {
+    /// A name below a base directory, or a path of the operating system.
+    ///
+    /// # Errors
+    /// [`Reason::Path`] for a name that is empty, has no last part, holds a NUL, or would leave its base directory.
+    pub fn new(path: impl Into<PathBuf>, directory: BaseDirectory) -> Result<FileName, Refusal> {
+        let path = path.into();
+        let shown = path.display();
+        let refuse = |what: &str| Err(Refusal::new(Reason::Path, format!("file name '{shown}' {what}")));
+        if path.as_os_str().is_empty() {
+            return Err(Refusal::new(Reason::Path, "file name is empty"));
+        }
+        if path.as_os_str().as_encoded_bytes().contains(&0) {
+            return refuse("holds a NUL");
+        }
+        if path.file_name().is_none() || ends_with_separator(&path) {
+            return refuse("names a directory, not a file");
+        }
+        if directory != BaseDirectory::None {
+            let inside = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+            if !path.components().all(inside) {
+                return refuse("would leave its base directory");
+            }
+        }
+        Ok(FileName { directory, path })
+    }
+}
+
+fn ends_with_separator(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().last().is_some_and(|last| std::path::is_separator(char::from(*last)))
+}
+
+/// What a request sends.
+#[derive(Clone, Default)]
+pub(crate) enum RequestBody {
+    #[default]
+    None,
+    Bytes(SharedBytes),
+    File(FileName),
+}
+
+/// Who the request is from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Credentials {
+    #[default]
+    None,
+    Basic {
+        username: String,
+        password: String,
+    },
+    Bearer(String),
+}
+
+/// A request. Only the URL has to be given; every setter says what it refuses.
+///
+/// ```
+/// # fn main() -> Result<(), sortie::Refusal> {
+/// let request = sortie::Request::get("https://example.com/scores")?.header("Accept", "application/json")?.user_data(7);
+/// # drop(request);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Request {
+    pub(crate) url: Url,
+    /// The URL as given, but for credentials.
+    pub(crate) requested: Text,
+    /// `None`: GET, or POST with a body.
+    pub(crate) method: Option<String>,
+    pub(crate) headers: Headers,
+    pub(crate) body: RequestBody,
+    pub(crate) body_kind: BodyKind,
+    pub(crate) response_file: Option<FileName>,
+    pub(crate) progress: Progress,
+    pub(crate) priority: Priority,
+    pub(crate) user_data: u64,
+    pub(crate) follow_redirects: bool,
+    pub(crate) insecure_redirects: bool,
+    pub(crate) max_redirects: u32,
+    pub(crate) http_version: HttpVersion,
+    pub(crate) timeout: Limit,
+    pub(crate) connect_timeout: Limit,
+    pub(crate) stall_timeout: Limit,
+    pub(crate) queue_timeout: Limit,
+    pub(crate) max_body_bytes: Option<u64>,
+    pub(crate) sync: bool,
+    pub(crate) credentials: Credentials,
+}
+
+impl Request {
+    /// How many redirects a request follows if it does not say.
+    pub const DEFAULT_MAX_REDIRECTS: u32 = 20;
+
+    /// A GET request, or POST once it has a body.
+    ///
+    /// # Errors
+    /// [`Reason::Url`] for a URL that is empty, malformed or too long, [`Reason::Scheme`] for one that is neither http
+    /// nor https.
+    pub fn get(url: &str) -> Result<Request, Refusal> {
+        let given = url;
+        let mut url = parse_url(given)?;
+        let credentials = take_credentials(&mut url)?;
+        let requested = if credentials == Credentials::None { given } else { url.as_str() };
+        let requested = Text::from(requested);
+        url.set_fragment(None);
+        Ok(Request {
+            url,
+            requested,
+            method: None,
+            headers: Headers::new(),
+            body: RequestBody::None,
+            body_kind: BodyKind::Default,
+            response_file: None,
+            progress: Progress::None,
+            priority: Priority::Normal,
+            user_data: 0,
+            follow_redirects: true,
+            insecure_redirects: false,
+            max_redirects: Request::DEFAULT_MAX_REDIRECTS,
+            http_version: HttpVersion::Default,
+            timeout: Limit::Default,
+            connect_timeout: Limit::Default,
+            stall_timeout: Limit::Default,
+            queue_timeout: Limit::Default,
+            max_body_bytes: None,
+            sync: true,
+            credentials,
+        })
+    }
+
+    /// A request with any method, sent as given.
+    ///
+    /// # Errors
+    /// As [`Request::get`]; [`Reason::Method`] for a method that is not a token, or CONNECT or TRACE.
+    pub fn new(method: &str, url: &str) -> Result<Request, Refusal> {
+        Request::get(url)?.method(method)
+    }
+
+    /// Sets the method.
+    ///
+    /// # Errors
+    /// [`Reason::Method`] for a method that is not a token, longer than 64 bytes, or CONNECT or TRACE.
+    pub fn method(mut self, method: &str) -> Result<Request, Refusal> {
+        let refuse = |what: &str| Err(Refusal::new(Reason::Method, what));
+        if method.is_empty() {
+            return refuse("method is empty");
+        }
+        if method.len() > MAX_METHOD_BYTES {
+            return refuse("method is longer than 64 bytes");
+        }
+        if !is_token(method) {
+            return refuse("method has a character that an HTTP token cannot have");
+        }
+        if ["CONNECT", "TRACE"].iter().any(|refused| method.eq_ignore_ascii_case(refused)) {
+            return Err(Refusal::new(Reason::Method, format!("method {method} cannot be sent")));
+        }
+        self.method = Some(method.to_owned());
+        Ok(self)
+    }
+
+    /// Adds a header. A Content-Length is ignored: the library sends it.
+    ///
+    /// # Errors
+    /// [`Reason::Header`] for a name that is not a token, a value with CR, LF or NUL, Transfer-Encoding, or more than
+    /// 256 KiB of headers in all.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Request, Refusal> {
+        add_header(&mut self.headers, name, value)?;
+        Ok(self)
+    }
+
+    /// Sends bytes as the body: a `Vec<u8>`, a `String`, a `&'static [u8]`, anything that gives bytes.
+    #[must_use]
+    pub fn body(self, bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Request {
+        self.shared_body(Arc::new(bytes))
+    }
+
+    /// Sends bytes that others hold as well.
+    #[must_use]
+    pub fn shared_body(mut self, bytes: SharedBytes) -> Request {
+        self.body = RequestBody::Bytes(bytes);
+        self
+    }
+
+    /// Sends a file as the body.
+    #[must_use]
+    pub fn body_file(mut self, file: FileName) -> Request {
+        self.body = RequestBody::File(file);
+        self
+    }
+
+    /// Says what the body is: by default text in memory, bytes in a file. Without a Content-Type header it decides that.
+    #[must_use]
+    pub fn body_kind(mut self, kind: BodyKind) -> Request {
+        self.body_kind = kind;
+        self
+    }
+
+    /// Writes the body of a 2xx response to a file, which appears under its name only when it is whole.
+    ///
+    /// # Errors
+    /// [`Reason::Path`] for a file below the resource directory.
+    pub fn response_file(mut self, file: FileName) -> Result<Request, Refusal> {
+        if file.directory == BaseDirectory::Resource {
+            let message =
+                format!("file name '{}' lies in the resource directory, which is read-only", file.path.display());
+            return Err(Refusal::new(Reason::Path, message));
+        }
+        self.response_file = Some(file);
+        Ok(self)
+    }
+
+    /// Asks for BEGAN and PROGRESS events.
+    #[must_use]
+    pub fn progress(mut self, progress: Progress) -> Request {
+        self.progress = progress;
+        self
+    }
+
+    /// Sets the priority.
+    #[must_use]
+    pub fn priority(mut self, priority: Priority) -> Request {
+        self.priority = priority;
+        self
+    }
+
+    /// Sets a number that comes back in each of the request's events.
+    #[must_use]
+    pub fn user_data(mut self, user_data: u64) -> Request {
+        self.user_data = user_data;
+        self
+    }
+
+    /// Whether to follow redirects, as is the default, or to hand over the 3xx response.
+    #[must_use]
+    pub fn follow_redirects(mut self, follow: bool) -> Request {
+        self.follow_redirects = follow;
+        self
+    }
+
+    /// Whether to follow redirects from https to http as well.
+    #[must_use]
+    pub fn insecure_redirects(mut self, allow: bool) -> Request {
+        self.insecure_redirects = allow;
+        self
+    }
+
+    /// Sets how many redirects to follow.
+    ///
+    /// # Errors
+    /// [`Reason::Argument`] for more than 100.
+    pub fn max_redirects(mut self, count: u32) -> Result<Request, Refusal> {
+        if count > MAX_REDIRECTS {
+            let message = format!("max_redirects is {count}, the limit is {MAX_REDIRECTS}");
+            return Err(Refusal::new(Reason::Argument, message));
+        }
+        self.max_redirects = count;
+        Ok(self)
+    }
+
+    /// Sets which HTTP versions may be used.
+    #[must_use]
+    pub fn http_version(mut self, version: HttpVersion) -> Request {
+        self.http_version = version;
+        self
+    }
+
+    /// Limits the time from start to end, waiting in the queue aside.
+    #[must_use]
+    pub fn timeout(mut self, limit: Limit) -> Request {
+        self.timeout = limit;
+        self
+    }
+
+    /// Limits the time that a connection may take to be made.
+    #[must_use]
+    pub fn connect_timeout(mut self, limit: Limit) -> Request {
+        self.connect_timeout = limit;
+        self
+    }
+
+    /// Limits the time in which no byte moves.
+    #[must_use]
+    pub fn stall_timeout(mut self, limit: Limit) -> Request {
+        self.stall_timeout = limit;
+        self
+    }
+
+    /// Limits the time in the queue.
+    #[must_use]
+    pub fn queue_timeout(mut self, limit: Limit) -> Request {
+        self.queue_timeout = limit;
+        self
+    }
+
+    /// Limits the response's body in memory, in bytes after decompression.
+    #[must_use]
+    pub fn max_body_bytes(mut self, bytes: u64) -> Request {
+        self.max_body_bytes = Some(bytes);
+        self
+    }
+
+    /// Whether a downloaded file is forced to the disk before it takes its name, as is the default.
+    #[must_use]
+    pub fn sync(mut self, sync: bool) -> Request {
+        self.sync = sync;
+        self
+    }
+
+    /// Sends a name and a password by basic authentication, with the first request.
+    ///
+    /// # Errors
+    /// [`Reason::Argument`] for a name with ':', or control characters in either.
+    pub fn basic_auth(mut self, username: &str, password: &str) -> Result<Request, Refusal> {
+        if username.contains(':') {
+            return Err(Refusal::new(Reason::Argument, "username has a ':', which basic authentication cannot send"));
+        }
+        if username.chars().chain(password.chars()).any(char::is_control) {
+            return Err(Refusal::new(Reason::Argument, "username or password has a control character"));
+        }
+        self.credentials = Credentials::Basic { username: username.to_owned(), password: password.to_owned() };
+        Ok(self)
+    }
+
+    /// Sends a bearer token.
+    ///
+    /// # Errors
+    /// [`Reason::Argument`] for a token that is empty or has a space or control character.
+    pub fn bearer_token(mut self, token: &str) -> Result<Request, Refusal> {
+        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Refusal::new(
+                Reason::Argument,
+                "bearer_token is empty or has a character that a token cannot have",
+            ));
+        }
+        self.credentials = Credentials::Bearer(token.to_owned());
+        Ok(self)
+    }
+
+    /// The method that will be sent.
+    pub(crate) fn method_or_default(&self) -> &str {
+        match (&self.method, &self.body) {
+            (Some(method), _) => method,
+            (None, RequestBody::None) => "GET",
+            (None, _) => "POST",
+        }
+    }
+
+    /// Checks what only the whole request shows.
+    pub(crate) fn check(&self) -> Result<(), Refusal> {
+        if self.method_or_default() == "HEAD" && !matches!(self.body, RequestBody::None) {
+            return Err(Refusal::new(Reason::Argument, "a HEAD request cannot have a body"));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Request {
+    /// Shows neither headers nor body nor query, which may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (method, origin) = (self.method_or_default(), self.url.origin().ascii_serialization());
+        write!(f, "Request({method} {origin}{})", self.url.path())
+    }
+}
+
+/// Parses an absolute http or https URL as browsers do, and refuses what they would silently drop.
+pub(crate) fn parse_url(text: &str) -> Result<Url, Refusal> {
+    let refuse = |reason, message: String| Err(Refusal::new(reason, message));
+    if text.is_empty() {
+        return refuse(Reason::Url, "URL is empty".into());
+    }
+    if text.len() > MAX_URL_BYTES {
+        return refuse(Reason::Url, format!("URL is {} bytes long, the limit is {MAX_URL_BYTES}", text.len()));
+    }
+    if let Some(control) = text.chars().find(|c| c.is_control()) {
+        return refuse(Reason::Url, format!("URL has the control character U+{:04X}", u32::from(control)));
+    }
+    let url = match Url::parse(text) {
+        Ok(url) => url,
+        Err(url::ParseError::RelativeUrlWithoutBase) => {
+            return refuse(Reason::Url, "URL is not absolute: it must start with http:// or https://".into());
+        }
+        Err(error) => return refuse(Reason::Url, format!("URL is malformed: {error}")),
+    };
+    check_scheme(&url)?;
+    let after_scheme = text.trim_start().get(url.scheme().len()..).unwrap_or("");
+    if !after_scheme.starts_with("://") {
+        return refuse(Reason::Url, format!("URL must have // after {}:", url.scheme()));
+    }
+    if url.as_str().len() > MAX_URL_BYTES {
+        let length = url.as_str().len();
+        return refuse(Reason::Url, format!("URL is {length} bytes long when encoded, the limit is {MAX_URL_BYTES}"));
+    }
+    Ok(url)
+}
+
+/// Refuses every scheme but http and https.
+pub(crate) fn check_scheme(url: &Url) -> Result<(), Refusal> {
+    if matches!(url.scheme(), "http" | "https") {
+        return Ok(());
+    }
+    let message = format!("URL scheme '{}' is not supported, only http and https", url.scheme());
+    Err(Refusal::new(Reason::Scheme, message))
+}
+
+/// Moves "user:password@" out of a URL.
+pub(crate) fn take_credentials(url: &mut Url) -> Result<Credentials, Refusal> {
+    if url.username().is_empty() && url.password().is_none() {
+        return Ok(Credentials::None);
+    }
+    let username = percent_decode(url.username())?;
+    let password = percent_decode(url.password().unwrap_or(""))?;
+    if username.contains(':') || username.chars().chain(password.chars()).any(char::is_control) {
+        let message = "URL has a user name with ':' or a control character in user name or password";
+        return Err(Refusal::new(Reason::Url, message));
+    }
+    // Neither can fail: an http or https URL has a host.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    Ok(Credentials::Basic { username, password })
+}
+
+fn percent_decode(text: &str) -> Result<String, Refusal> {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((&first, tail)) = rest.split_first() {
+        let hex = |at: usize| tail.get(at).and_then(|digit| char::from(*digit).to_digit(16));
+        match (first, hex(0), hex(1)) {
+            (b'%', Some(high), Some(low)) => {
+                decoded.push(u8::try_from(high * 16 + low).unwrap_or(b'%'));
+                rest = tail.get(2..).unwrap_or(&[]);
+            }
+            _ => {
+                decoded.push(first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8(decoded)
+        .map_err(|_| Refusal::new(Reason::Url, "URL has a user name or password that is not UTF-8"))
+}
+
+/// Whether text is an HTTP token: a method or a header's name.
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+/// Checks a header and adds it, unless it is one that the library sends itself.
+pub(crate) fn add_header(headers: &mut Headers, name: &str, value: &str) -> Result<(), Refusal> {
+    let refuse = |message: String| Err(Refusal::new(Reason::Header, message));
+    if name.is_empty() {
+        return refuse("header name is empty".into());
+    }
+    if !is_token(name) {
+        return refuse(format!(
+            "header name '{}' has a character that an HTTP token cannot have",
+            name.escape_default()
+        ));
+    }
+    if let Some(bad) = value.chars().find(|c| matches!(c, '\r' | '\n' | '\0')) {
+        return refuse(format!("header {name} has the character U+{:04X} in its value", u32::from(bad)));
+    }
+    if name.eq_ignore_ascii_case("Transfer-Encoding") {
+        return refuse("header Transfer-Encoding is the library's to send".into());
+    }
+    if name.eq_ignore_ascii_case("Content-Length") {
+        return Ok(());
+    }
+    let total: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if total + name.len() + value.len() > MAX_HEADER_BYTES {
+        return refuse(format!("headers are larger than the limit of {} KiB", MAX_HEADER_BYTES >> 10));
+    }
+    headers.push(name, value.trim_matches([' ', '\t']));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason<T>(result: Result<T, Refusal>) -> Reason {
+        result.err().expect("refused").reason
+    }
+
+    #[test]
+    fn urls_are_read_as_browsers_do() {
+        let url = |text| Request::get(text).unwrap().url.to_string();
+        assert_eq!(url("http://example.com"), "http://example.com/");
+        assert_eq!(url("https://bücher.example/ä b?q=ö#part"), "https://xn--bcher-kva.example/%C3%A4%20b?q=%C3%B6");
+        assert_eq!(url("HTTP://Example.COM:80/a/../b"), "http://example.com/b");
+        assert_eq!(url("http://[::1]:8080/"), "http://[::1]:8080/");
+    }
+
+    #[test]
+    fn bad_urls_are_refused_at_once() {
+        for bad in ["http:/", "http://", "//x/", "x", "http://[::1", "http://a b/", "http://x:99999/", "http:x.y"] {
+            assert_eq!(reason(Request::get(bad)), Reason::Url, "{bad}");
+        }
+        for bad in ["", "http://x/\r\nHost: y", "http://x/\t", "http://x/\0", "http://x/\u{7f}"] {
+            assert_eq!(reason(Request::get(bad)), Reason::Url, "{bad:?}");
+        }
+        for bad in ["file:///etc/passwd", "ftp://x/", "mqtt://x/", "data:text/plain,x", "javascript:0"] {
+            assert_eq!(reason(Request::get(bad)), Reason::Scheme, "{bad}");
+        }
+        assert_eq!(reason(Request::get(&format!("http://x/{}", "a".repeat(MAX_URL_BYTES)))), Reason::Url);
+        assert_eq!(
+            reason(Request::get(&format!("http://x/{}", "ä".repeat(20_000)))),
+            Reason::Url,
+            "too long once encoded"
+        );
+    }
+
+    #[test]
+    fn credentials_move_out_of_the_url() {
+        let request = Request::get("http://us%65r:p%40ss@x/").unwrap();
+        assert_eq!(request.url.as_str(), "http://x/");
+        assert_eq!(request.credentials, Credentials::Basic { username: "user".into(), password: "p@ss".into() });
+        assert_eq!(reason(Request::get("http://a%3Ab:c@x/")), Reason::Url);
+        assert_eq!(reason(Request::get("http://a:%0D%0A@x/")), Reason::Url);
+        assert_eq!(reason(Request::get("http://%FF@x/")), Reason::Url);
+    }
+
+    #[test]
+    fn methods_are_tokens() {
+        let get = || Request::get("http://x/").unwrap();
+        assert_eq!(get().method_or_default(), "GET");
+        assert_eq!(get().body("x").method_or_default(), "POST");
+        assert_eq!(get().method("PROPFIND").unwrap().method_or_default(), "PROPFIND");
+        for bad in ["", "GE T", "GET\r\n", "G\0T", "GÉT", "CONNECT", "trace"] {
+            assert_eq!(reason(get().method(bad)), Reason::Method, "{bad:?}");
+        }
+        assert_eq!(reason(get().method(&"A".repeat(65))), Reason::Method);
+        assert!(get().method("HEAD").unwrap().body("x").check().is_err());
+    }
+
+    #[test]
+    fn headers_cannot_be_injected() {
+        let get = || Request::get("http://x/").unwrap();
+        for (name, value) in [("", "x"), ("a b", "x"), ("a:", "x"), ("a", "x\r\ny: z"), ("a", "\n"), ("ä", "x")] {
+            assert_eq!(reason(get().header(name, value)), Reason::Header, "{name:?} {value:?}");
+        }
+        assert_eq!(reason(get().header("transfer-encoding", "chunked")), Reason::Header);
+        assert!(get().header("Content-Length", "5").unwrap().headers.is_empty());
+        assert_eq!(get().header("A", " x\t").unwrap().headers.get("a"), Some("x"));
+        assert_eq!(reason(get().header("A", &"x".repeat(MAX_HEADER_BYTES))), Reason::Header);
+    }
+
+    #[test]
+    fn file_names_stay_in_their_base() {
+        let below = |name: &str| FileName::new(name, BaseDirectory::Documents);
+        assert!(below("a.txt").is_ok() && below("a/b/c.txt").is_ok() && below("./a").is_ok());
+        for bad in ["", "..", "../a", "a/../../b", "/etc/passwd", "a/", ".", "a/.."] {
+            assert_eq!(reason(below(bad)), Reason::Path, "{bad:?}");
+        }
+        assert!(FileName::new("/tmp/x", BaseDirectory::None).is_ok());
+        assert_eq!(reason(FileName::new("/", BaseDirectory::None)), Reason::Path);
+        let resource = FileName::new("a", BaseDirectory::Resource).unwrap();
+        assert_eq!(reason(Request::get("http://x/").unwrap().response_file(resource)), Reason::Path);
+    }
+}

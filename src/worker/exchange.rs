@@ -1,0 +1,474 @@
+//! One request and its response as libcurl's callbacks see them.
+//!
+//! Callbacks run on the worker's thread inside libcurl. They fill the response, feed the body, and leave the worker
+//! notices of what it has to act on; they never start, stop or unpause a transfer.
+
+use std::cell::{Cell, RefCell};
+use std::io::SeekFrom;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::Sender;
+use curl::easy::{Handler, ReadError, SeekResult, WriteError};
+
+use crate::body::content_type;
+use crate::body::disk::{Key, Location, Op};
+use crate::body::source::{Pull, Source};
+use crate::budget::{Body, Budget};
+use crate::error::{ErrorKind, Failure, bytes_text};
+use crate::event::{Event, EventKind, Producer, Response};
+use crate::headers::Headers;
+use crate::net::{Meter, Sockets, Transfer};
+use crate::request::{Progress, Request};
+use crate::slots::RequestId;
+use crate::text::Text;
+
+/// How much of a download may be on its way to the disk before its transfer pauses.
+const DISK_WINDOW: usize = 1 << 20;
+/// How much is handed to the disk at a time.
+const DISK_CHUNK: usize = 256 << 10;
+/// How much memory a response gets at once because it says how long it is; beyond, it has to come.
+const MAX_RESERVE: u64 = 16 << 20;
+/// How much of a redirect's body is read so that the connection can be used again.
+const MAX_REDIRECT_BODY: u64 = 256 << 10;
+/// How many free disk buffers are kept.
+const MAX_SPARE_BUFFERS: usize = 16;
+
+/// What a callback has seen and the worker has to act on.
+pub(super) enum Notice {
+    /// A connection is ready.
+    Connected(RequestId),
+    /// The response shows what the host speaks.
+    Speaks { id: RequestId, http2: bool },
+    /// Receiving paused until events are drained.
+    Starved(RequestId),
+}
+
+/// What all callbacks share with the worker.
+pub(super) struct Outlet {
+    pub(super) events: Producer,
+    pub(super) disk: Sender<Op>,
+    pub(super) budget: Arc<Budget>,
+    /// The client's clock, as of this turn.
+    pub(super) now: Cell<Duration>,
+    pub(super) suspended: Cell<bool>,
+    pub(super) notices: RefCell<Vec<Notice>>,
+    pub(super) spare: RefCell<Vec<Vec<u8>>>,
+    pub(super) bytes_received: Cell<u64>,
+    pub(super) bytes_sent: Cell<u64>,
+}
+
+impl Outlet {
+    pub(super) fn to_disk(&self, operation: Op) {
+        // The disk's thread lives as long as the worker.
+        let _ = self.disk.send(operation);
+    }
+
+    fn notice(&self, notice: Notice) {
+        self.notices.borrow_mut().push(notice);
+    }
+
+    fn disk_buffer(&self) -> Vec<u8> {
+        self.spare.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(DISK_CHUNK))
+    }
+
+    /// Keeps a buffer for the next download.
+    pub(super) fn recycle(&self, mut buffer: Vec<u8>) {
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < MAX_SPARE_BUFFERS && buffer.capacity() >= DISK_CHUNK {
+            buffer.clear();
+            spare.push(buffer);
+        }
+    }
+}
+
+/// Where a response's body goes.
+pub(super) enum Sink {
+    /// Nothing is decided, the headers are still to come.
+    Undecided,
+    Memory(Vec<u8>),
+    File(FileSink),
+    /// A redirect's body.
+    Discard(u64),
+}
+
+pub(super) struct FileSink {
+    pub(super) key: Key,
+    /// What is not yet handed to the disk.
+    pub(super) buffer: Vec<u8>,
+    /// Bytes handed to the disk and not yet written.
+    pub(super) in_flight: usize,
+}
+
+/// The state of one attempt at a request.
+pub(super) struct Flow {
+    pub(super) id: RequestId,
+    pub(super) user_data: u64,
+    pub(super) url: Text,
+    pub(super) progress: Progress,
+    pub(super) follow_redirects: bool,
+    pub(super) is_head: bool,
+    pub(super) max_body: u64,
+    /// Where a 2xx body goes, if to a file.
+    pub(super) file: Option<(Key, Location)>,
+    pub(super) source: Source,
+
+    pub(super) status: u16,
+    pub(super) headers: Headers,
+    head_done: bool,
+    http2: bool,
+    /// Where to go instead, as the response says.
+    pub(super) redirect: Option<String>,
+    pub(super) sink: Sink,
+    /// Bytes of the response's body on the wire in all; -1 if unknown.
+    pub(super) declared: i64,
+    encoded: bool,
+    /// Bytes of the response's body that have come, on the wire.
+    pub(super) received: u64,
+    /// Bytes of the request's body that libcurl has taken.
+    pub(super) sent: u64,
+    /// What a callback found wrong; libcurl then ends the transfer.
+    pub(super) failure: Option<Failure>,
+    pub(super) receive_paused: bool,
+    pub(super) send_paused: bool,
+    pub(super) connected: bool,
+    pub(super) last_activity: Duration,
+    /// Set once the transfer is running.
+    pub(super) meter: Option<Meter>,
+    /// BEGAN has been sent.
+    pub(super) began: bool,
+    /// The furthest that progress was told of: it never goes back, even when a body is sent again.
+    pub(super) told: u64,
+}
+
+impl Flow {
+    pub(super) fn new(id: RequestId, request: &Request, source: Source, now: Duration) -> Flow {
+        Flow {
+            id,
+            user_data: request.user_data,
+            url: request.requested.clone(),
+            progress: request.progress,
+            follow_redirects: request.follow_redirects,
+            is_head: false,
+            max_body: u64::MAX,
+            file: None,
+            source,
+            status: 0,
+            headers: Headers::new(),
+            head_done: false,
+            http2: false,
+            redirect: None,
+            sink: Sink::Undecided,
+            declared: -1,
+            encoded: false,
+            received: 0,
+            sent: 0,
+            failure: None,
+            receive_paused: false,
+            send_paused: false,
+            connected: false,
+            last_activity: now,
+            meter: None,
+            began: false,
+            told: 0,
+        }
+    }
+
+    /// Bytes so far and in all, in the direction of progress.
+    pub(super) fn counts(&self) -> (u64, i64) {
+        match self.progress {
+            Progress::Upload => {
+                let length = self.source.length().unwrap_or(0);
+                (self.sent.max(self.told), i64::try_from(length).unwrap_or(-1))
+            }
+            Progress::Download | Progress::None => (self.received.max(self.told), self.declared),
+        }
+    }
+
+    fn tell_progress(&mut self, outlet: &Outlet) {
+        let (transferred, estimated) = self.counts();
+        self.told = transferred;
+        outlet.events.progress(self.id, self.user_data, &self.url, transferred, estimated);
+    }
+
+    fn fail(&mut self, kind: ErrorKind, message: impl Into<String>) {
+        self.failure.get_or_insert_with(|| Failure::new(kind, message));
+    }
+
+    /// A line of the head, or of the trailers.
+    fn header_line(&mut self, line: &[u8], outlet: &Outlet) -> bool {
+        self.last_activity = outlet.now.get();
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if !self.head_done && line.starts_with(b"HTTP/") {
+            self.headers.clear();
+            self.http2 = line.starts_with(b"HTTP/2");
+            let code = line.split(|byte| *byte == b' ').nth(1).and_then(|code| std::str::from_utf8(code).ok());
+            self.status = code.and_then(|code| code.parse().ok()).unwrap_or(0);
+            return true;
+        }
+        if line.is_empty() {
+            let interim = (100..200).contains(&self.status);
+            return self.head_done || interim || self.on_head(outlet);
+        }
+        if let Some(colon) = line.iter().position(|byte| *byte == b':') {
+            let (name, value) = line.split_at(colon);
+            self.headers.push(&decode(name), decode(value.get(1..).unwrap_or(&[])).trim_matches([' ', '\t']));
+        }
+        true
+    }
+
+    /// The head is complete: decides what becomes of the body.
+    fn on_head(&mut self, outlet: &Outlet) -> bool {
+        self.head_done = true;
+        outlet.notice(Notice::Speaks { id: self.id, http2: self.http2 });
+        let is_set = |name| self.headers.get(name).is_some_and(|value: &str| !value.eq_ignore_ascii_case("identity"));
+        self.encoded = is_set("Content-Encoding");
+        let no_body = self.is_head || matches!(self.status, 204 | 304);
+        self.declared = if no_body {
+            0
+        } else if is_set("Transfer-Encoding") {
+            -1
+        } else {
+            self.headers.get("Content-Length").and_then(|length| length.trim().parse().ok()).unwrap_or(-1)
+        };
+        if self.follow_redirects
+            && matches!(self.status, 301 | 302 | 303 | 307 | 308)
+            && let Some(location) = self.headers.get("Location")
+        {
+            self.redirect = Some(location.to_owned());
+            self.sink = Sink::Discard(0);
+            return true;
+        }
+        let declared = u64::try_from(self.declared).unwrap_or(0);
+        match self.file.take_if(|_| (200..300).contains(&self.status)) {
+            Some((key, location)) => {
+                outlet.to_disk(Op::Create(key, location));
+                self.sink = Sink::File(FileSink { key, buffer: outlet.disk_buffer(), in_flight: 0 });
+            }
+            None if declared > self.max_body => {
+                self.too_large(declared);
+                return false;
+            }
+            None => {
+                let mut body = Vec::new();
+                // One more for the NUL at its end. If there is no memory now, there may be when the bytes come.
+                let _ = body.try_reserve_exact(usize::try_from(declared.min(MAX_RESERVE)).unwrap_or(0) + 1);
+                self.sink = Sink::Memory(body);
+            }
+        }
+        if self.progress == Progress::Download && !self.began {
+            self.began = true;
+            self.tell_began(outlet);
+        }
+        true
+    }
+
+    fn tell_began(&self, outlet: &Outlet) {
+        let response = Response { status: self.status, headers: self.headers.clone(), ..Response::default() };
+        outlet.events.push(Event {
+            request: self.id,
+            user_data: self.user_data,
+            kind: EventKind::Began,
+            url: self.url.clone(),
+            transferred: 0,
+            estimated: self.declared,
+            response: Some(Box::new(response)),
+        });
+    }
+
+    fn too_large(&mut self, size: u64) {
+        let (size, limit) = (bytes_text(size), bytes_text(self.max_body));
+        self.fail(ErrorKind::BodyTooLarge, format!("the response body is {size} or more, the limit is {limit}"));
+    }
+
+    /// Bytes of the body, decoded. `None`: pause, and give them again later.
+    fn receive(&mut self, data: &[u8], outlet: &Outlet) -> Option<bool> {
+        if outlet.suspended.get() {
+            self.receive_paused = true;
+            return None;
+        }
+        match &mut self.sink {
+            Sink::Undecided => {
+                self.fail(ErrorKind::Protocol, "a body came before its headers");
+                return Some(false);
+            }
+            Sink::Discard(seen) => {
+                *seen += data.len() as u64;
+                return Some(*seen <= MAX_REDIRECT_BODY);
+            }
+            Sink::Memory(body) => {
+                if !outlet.budget.has_room() {
+                    self.receive_paused = true;
+                    outlet.notice(Notice::Starved(self.id));
+                    return None;
+                }
+                let size = body.len() as u64 + data.len() as u64;
+                if size > self.max_body {
+                    self.too_large(size);
+                    return Some(false);
+                }
+                if body.try_reserve(data.len() + 1).is_err() {
+                    self.fail(
+                        ErrorKind::BodyTooLarge,
+                        format!("no memory for a response body of {}", bytes_text(size)),
+                    );
+                    return Some(false);
+                }
+                body.extend_from_slice(data);
+            }
+            Sink::File(file) => {
+                if file.in_flight >= DISK_WINDOW {
+                    self.receive_paused = true;
+                    return None;
+                }
+                file.buffer.extend_from_slice(data);
+                if file.buffer.len() >= DISK_CHUNK {
+                    let full = std::mem::replace(&mut file.buffer, outlet.disk_buffer());
+                    file.in_flight += full.len();
+                    outlet.to_disk(Op::Write(file.key, full));
+                }
+            }
+        }
+        self.last_activity = outlet.now.get();
+        let before = self.received;
+        self.received = match self.meter.filter(|_| self.encoded) {
+            Some(meter) => meter.received(),
+            None => self.received + data.len() as u64,
+        };
+        outlet.bytes_received.set(outlet.bytes_received.get() + self.received.saturating_sub(before));
+        if self.progress == Progress::Download {
+            self.tell_progress(outlet);
+        }
+        Some(true)
+    }
+
+    /// Fills libcurl's buffer with the request's body. `None`: pause until there is more.
+    fn send(&mut self, out: &mut [u8], outlet: &Outlet) -> Option<usize> {
+        if outlet.suspended.get() {
+            self.send_paused = true;
+            return None;
+        }
+        match self.source.pull(out, &mut |operation| outlet.to_disk(operation)) {
+            Pull::Wait => {
+                self.send_paused = true;
+                None
+            }
+            Pull::Bytes(count) => {
+                self.last_activity = outlet.now.get();
+                self.sent += count as u64;
+                outlet.bytes_sent.set(outlet.bytes_sent.get() + count as u64);
+                if self.progress == Progress::Upload && count > 0 {
+                    self.tell_progress(outlet);
+                }
+                Some(count)
+            }
+        }
+    }
+}
+
+/// Header bytes as text: UTF-8 if they are, else Latin-1, as they were meant before.
+fn decode(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.into(),
+        Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect::<String>().into(),
+    }
+}
+
+/// What libcurl calls back: the attempt that runs on its handle, if any.
+pub(super) struct Exchange {
+    pub(super) flow: Option<Box<Flow>>,
+    outlet: Rc<Outlet>,
+    sockets: Arc<Sockets>,
+}
+
+impl Exchange {
+    pub(super) fn new(outlet: Rc<Outlet>, sockets: Arc<Sockets>) -> Exchange {
+        Exchange { flow: None, outlet, sockets }
+    }
+
+    /// Runs a callback's body. A panic in it ends this transfer; passed on, it would poison the thread's every later one.
+    fn guarded<T>(&mut self, on_panic: T, body: impl FnOnce(&mut Flow, &Outlet) -> T) -> T {
+        let Some(flow) = &mut self.flow else { return on_panic };
+        let outlet = &self.outlet;
+        match catch_unwind(AssertUnwindSafe(|| body(flow, outlet))) {
+            Ok(value) => value,
+            Err(_) => {
+                flow.fail(ErrorKind::Internal, "a panic was caught in a transfer");
+                on_panic
+            }
+        }
+    }
+}
+
+impl Handler for Exchange {
+    fn header(&mut self, line: &[u8]) -> bool {
+        self.guarded(false, |flow, outlet| flow.header_line(line, outlet))
+    }
+
+    fn write(&mut self, data: &[u8]) -> Result<usize, WriteError> {
+        match self.guarded(Some(false), |flow, outlet| flow.receive(data, outlet)) {
+            Some(true) => Ok(data.len()),
+            // Any other number ends the transfer.
+            Some(false) => Ok(usize::from(data.is_empty())),
+            None => Err(WriteError::Pause),
+        }
+    }
+
+    fn read(&mut self, out: &mut [u8]) -> Result<usize, ReadError> {
+        let count = self.guarded(Some(usize::MAX), |flow, outlet| flow.send(out, outlet));
+        match count {
+            Some(usize::MAX) => Err(ReadError::Abort),
+            Some(count) => Ok(count),
+            None => Err(ReadError::Pause),
+        }
+    }
+
+    fn seek(&mut self, whence: SeekFrom) -> SeekResult {
+        let SeekFrom::Start(offset) = whence else { return SeekResult::CantSeek };
+        self.guarded(SeekResult::Fail, |flow, outlet| {
+            flow.source.seek(offset, &mut |operation| outlet.to_disk(operation));
+            flow.sent = offset;
+            SeekResult::Ok
+        })
+    }
+
+    fn open_socket(&mut self, family: i32, kind: i32, protocol: i32) -> Option<curl::multi::Socket> {
+        // socket2 makes it close-on-exec: a program that the game starts does not inherit it.
+        let socket = socket2::Socket::new(family.into(), kind.into(), Some(protocol.into())).ok()?;
+        #[cfg(unix)]
+        let raw = std::os::fd::IntoRawFd::into_raw_fd(socket);
+        #[cfg(windows)]
+        let raw = std::os::windows::io::IntoRawSocket::into_raw_socket(socket) as curl::multi::Socket;
+        self.sockets.opened(raw);
+        Some(raw)
+    }
+}
+
+impl Transfer for Exchange {
+    fn connected(&mut self) {
+        self.guarded((), |flow, outlet| {
+            flow.last_activity = outlet.now.get();
+            if !flow.connected {
+                flow.connected = true;
+                outlet.notice(Notice::Connected(flow.id));
+            }
+        });
+    }
+}
+
+/// The parts of a finished response that come from its flow.
+/// A body comes only with a budget to hold it against: not of a request that failed.
+pub(super) fn response_of(flow: &mut Flow, budget: Option<&Arc<Budget>>) -> Response {
+    let mut response =
+        Response { status: flow.status, headers: std::mem::take(&mut flow.headers), ..Response::default() };
+    if let (Sink::Memory(bytes), Some(budget)) = (std::mem::replace(&mut flow.sink, Sink::Undecided), budget)
+        && !flow.is_head
+    {
+        response.body_kind = content_type::kind_of_response(response.headers.get("Content-Type"));
+        response.body = Some(Body::new(bytes, budget));
+    }
+    response
+}

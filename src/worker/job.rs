@@ -1,0 +1,222 @@
+//! One accepted request on its way through the worker.
+
+use std::time::Duration;
+
+use url::{Position, Url};
+
+use super::admission::{HostId, Protocol, Rank};
+use super::exchange::{Exchange, Flow};
+use super::redirect::{NextHop, header_goes_along};
+use crate::body::content_type;
+use crate::body::disk::Key;
+use crate::config::Config;
+use crate::error::{ErrorKind, Failure};
+use crate::event::Timing;
+use crate::net::{Active, Credential, Hop};
+use crate::request::{Credentials, HttpVersion, Request, RequestBody};
+use crate::slots::RequestId;
+
+/// Where a job is.
+pub(super) enum State {
+    /// In its host's queue.
+    Waiting(HostId),
+    /// The disk is opening the file to send.
+    Opening,
+    /// Its transfer is running.
+    Running(Active<Exchange>),
+    /// Its transfer is over, and the disk is finishing its file: keeping it, or after this failure removing it.
+    Storing(Box<Flow>, Option<Failure>),
+    /// Between two of the above.
+    Moving,
+}
+
+pub(super) struct Job {
+    pub(super) id: RequestId,
+    pub(super) request: Request,
+    pub(super) state: State,
+    pub(super) rank: Rank,
+    /// The host at which it holds a place.
+    pub(super) place: Option<HostId>,
+    /// Whether that host counts its connection.
+    pub(super) connected: bool,
+    /// The present hop.
+    pub(super) url: Url,
+    pub(super) method: String,
+    pub(super) has_body: bool,
+    left_origin: bool,
+    /// Told apart from earlier attempts by what the disk does for it.
+    pub(super) attempt: u32,
+    /// BEGAN has been sent.
+    pub(super) began: bool,
+    /// How far progress was told of.
+    pub(super) told: u64,
+    pub(super) submitted: Duration,
+    pub(super) started: Option<Duration>,
+    /// When the present hop was started.
+    pub(super) hop_started: Duration,
+    /// The appointment at which its deadlines are looked at.
+    pub(super) appointment: Option<Duration>,
+    pub(super) timing: Timing,
+    /// The client was suspended while its transfer ran.
+    pub(super) was_suspended: bool,
+    restarted: bool,
+}
+
+impl Job {
+    pub(super) fn new(id: RequestId, request: Request, rank: Rank, submitted: Duration) -> Job {
+        Job {
+            id,
+            state: State::Moving,
+            rank,
+            place: None,
+            connected: false,
+            url: request.url.clone(),
+            method: request.method_or_default().to_owned(),
+            has_body: !matches!(request.body, RequestBody::None),
+            left_origin: false,
+            attempt: 0,
+            began: false,
+            told: 0,
+            submitted,
+            started: None,
+            hop_started: submitted,
+            appointment: None,
+            timing: Timing::default(),
+            was_suspended: false,
+            restarted: false,
+            request,
+        }
+    }
+
+    /// What the disk knows the present attempt by.
+    pub(super) fn key(&self) -> Key {
+        Key { id: self.id, attempt: self.attempt }
+    }
+
+    /// The queue that the present hop belongs to, and what its host speaks as far as can be told beforehand. A request
+    /// that insists on a version keeps to hosts that are known by that version.
+    pub(super) fn queue(&self) -> (String, Protocol) {
+        let origin = &self.url[..Position::BeforePath];
+        match self.request.http_version {
+            HttpVersion::Default if self.url.scheme() == "https" => (origin.to_owned(), Protocol::Unknown),
+            HttpVersion::Default => (origin.to_owned(), Protocol::Http1),
+            HttpVersion::Http11 => (format!("1.1 {origin}"), Protocol::Http1),
+            HttpVersion::Http2PriorKnowledge => (format!("2 {origin}"), Protocol::Http2),
+        }
+    }
+
+    /// The present hop as it goes over the wire.
+    pub(super) fn hop<'a>(&'a self, config: &'a Config, body: Option<u64>) -> Hop<'a> {
+        let redirected = self.timing.redirects > 0;
+        let goes_along = |name: &str| !redirected || header_goes_along(name, self.has_body, self.left_origin);
+        let own = &self.request.headers;
+        let defaults = config.default_headers.iter().filter(|(name, _)| own.position(name, 0).is_none());
+        let mut headers: Vec<_> = own.iter().chain(defaults).filter(|(name, _)| goes_along(name)).collect();
+        let has = |wanted: &str| headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        let compression = !has("Accept-Encoding");
+        if self.has_body && !has("Content-Type") {
+            let is_file = matches!(self.request.body, RequestBody::File(_));
+            headers.push(("Content-Type", content_type::default_for(self.request.body_kind, is_file)));
+        }
+        // Without this, servers would not be told that a POST has no body.
+        let empty_body = matches!(self.method.as_str(), "POST" | "PUT" | "PATCH").then_some(0);
+        let credential = match &self.request.credentials {
+            _ if self.left_origin => Credential::None,
+            Credentials::None => Credential::None,
+            Credentials::Basic { username, password } => Credential::Basic(username, password),
+            Credentials::Bearer(token) => Credential::Bearer(token),
+        };
+        Hop {
+            url: &self.url,
+            method: &self.method,
+            body: body.or(empty_body),
+            headers,
+            credential,
+            version: self.request.http_version,
+            compression,
+        }
+    }
+
+    /// Turns to the next hop.
+    pub(super) fn follow(&mut self, next: NextHop) {
+        if next.becomes_get {
+            "GET".clone_into(&mut self.method);
+            self.has_body = false;
+        }
+        self.left_origin |= next.leaves_origin;
+        self.url = next.url;
+        self.timing.redirects += 1;
+        self.attempt += 1;
+    }
+
+    /// Whether a failed attempt may be made again: its connection may have died while the client was suspended, and
+    /// asking twice does no harm.
+    pub(super) fn may_restart(&self, failure: &Failure) -> bool {
+        let lost =
+            matches!(failure.kind, ErrorKind::Connect | ErrorKind::Send | ErrorKind::Receive | ErrorKind::Protocol);
+        let idempotent = matches!(self.method.as_str(), "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS");
+        self.was_suspended && !self.restarted && lost && idempotent
+    }
+
+    pub(super) fn restart(&mut self) {
+        self.restarted = true;
+        self.attempt += 1;
+    }
+
+    /// When a deadline may run out next.
+    pub(super) fn next_deadline(&self, config: &Config, now: Duration) -> Option<Duration> {
+        self.deadlines(config, now).into_iter().flatten().map(|(at, _, _)| at).min()
+    }
+
+    /// The deadline that has run out, as a failure.
+    pub(super) fn overdue(&self, config: &Config, now: Duration) -> Option<Failure> {
+        let overdue = self.deadlines(config, now).into_iter().flatten().find(|(at, _, _)| *at <= now);
+        overdue.map(|(_, kind, limit)| {
+            let origin = &self.url[..Position::BeforePath];
+            Failure::new(kind, format!("{}, which is {} ms: {origin}", kind.text(), limit.as_millis()))
+        })
+    }
+
+    /// Each deadline in force: when, what it means, and its limit.
+    fn deadlines(&self, config: &Config, now: Duration) -> [Option<(Duration, ErrorKind, Duration)>; 2] {
+        let after = |from: Duration, limit: crate::request::Limit, kind| {
+            let limit = limit.duration()?;
+            Some((from.checked_add(limit)?, kind, limit))
+        };
+        let request = &self.request;
+        let total = || after(self.started?, request.timeout.or(config.timeout), ErrorKind::Timeout);
+        match &self.state {
+            State::Waiting(_) if self.started.is_none() => {
+                let limit = request.queue_timeout.or(config.queue_timeout);
+                [after(self.submitted, limit, ErrorKind::QueueTimeout), None]
+            }
+            State::Waiting(_) | State::Opening => [total(), None],
+            State::Running(active) => {
+                let flow = active.flow();
+                let step = match flow {
+                    Some(flow) if flow.connected => {
+                        // Who waits for us does not stall.
+                        let since = if flow.receive_paused || flow.send_paused { now } else { flow.last_activity };
+                        after(since, request.stall_timeout.or(config.stall_timeout), ErrorKind::Stalled)
+                    }
+                    _ => {
+                        let limit = request.connect_timeout.or(config.connect_timeout);
+                        after(self.hop_started, limit, ErrorKind::ConnectTimeout)
+                    }
+                };
+                [total(), step]
+            }
+            State::Storing(..) | State::Moving => [None, None],
+        }
+    }
+}
+
+impl Active<Exchange> {
+    pub(super) fn flow(&self) -> Option<&Flow> {
+        self.handler_ref().flow.as_deref()
+    }
+
+    pub(super) fn flow_mut(&mut self) -> Option<&mut Flow> {
+        self.handler().flow.as_deref_mut()
+    }
+}

@@ -1,0 +1,772 @@
+//! The worker: one thread that takes commands, starts what may start, runs every transfer, keeps deadlines, and ends each
+//! request with exactly one event.
+
+mod admission;
+mod deadlines;
+mod exchange;
+mod job;
+mod redirect;
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender};
+
+use crate::body::disk::{Key, Op, Outcome, Reply};
+use crate::body::source::{FileSource, Source};
+use crate::budget::Budget;
+use crate::config::Config;
+use crate::error::{ErrorKind, Failure};
+use crate::event::{Event, EventKind, Producer, Response};
+use crate::net::{self, Active, Easy, Net, Setup, Wake};
+use crate::request::{Progress, Request, RequestBody};
+use crate::slots::RequestId;
+use crate::text::Text;
+use admission::{Admission, Protocol, Rank};
+use deadlines::Deadlines;
+use exchange::{Exchange, Flow, Notice, Outlet, Sink};
+use job::{Job, State};
+
+/// Commands taken before transfers get their turn again.
+const COMMANDS_A_TURN: usize = 4096;
+/// Easy handles kept for reuse; one costs about 10 KiB.
+const MAX_POOLED_HANDLES: usize = 256;
+
+/// What other threads ask of the worker.
+pub(crate) enum Command {
+    Submit(RequestId, Box<Request>),
+    Cancel(RequestId),
+    Suspend,
+    Resume,
+    Disk(Reply),
+    Shutdown,
+    #[cfg(feature = "test-hooks")]
+    Panic,
+}
+
+/// Counts and gauges that the worker publishes once a turn.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) waiting: AtomicU32,
+    pub(crate) active: AtomicU32,
+    pub(crate) ended: AtomicU64,
+    pub(crate) failed: AtomicU64,
+    pub(crate) bytes_received: AtomicU64,
+    pub(crate) bytes_sent: AtomicU64,
+    pub(crate) connections: AtomicU64,
+}
+
+/// What the worker is given.
+pub(crate) struct Parts {
+    pub(crate) config: Arc<Config>,
+    pub(crate) setup: Setup,
+    pub(crate) wake: Arc<Wake>,
+    pub(crate) commands: Receiver<Command>,
+    pub(crate) disk: Sender<Op>,
+    pub(crate) events: Producer,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) counters: Arc<Counters>,
+}
+
+/// Runs until told to shut down. A panic ends every live request with INTERNAL, and the worker starts afresh.
+pub(crate) fn run(parts: Parts, ready: &Sender<io::Result<()>>) {
+    let mut worker = match Worker::new(parts) {
+        Ok(worker) => worker,
+        Err(error) => {
+            let _ = ready.send(Err(error));
+            return;
+        }
+    };
+    let _ = ready.send(Ok(()));
+    while catch_unwind(AssertUnwindSafe(|| worker.run())).is_err() {
+        worker.recover();
+    }
+    let _ = worker.outlet.disk.send(Op::Quit);
+}
+
+/// The client's clock: it stops while the client is suspended, and with it every deadline.
+struct Clock {
+    start: Instant,
+    stopped: Duration,
+    suspended: Option<Instant>,
+}
+
+impl Clock {
+    fn now(&self) -> Duration {
+        let until = self.suspended.unwrap_or_else(Instant::now);
+        until.saturating_duration_since(self.start).saturating_sub(self.stopped)
+    }
+
+    fn suspend(&mut self) {
+        self.suspended.get_or_insert_with(Instant::now);
+    }
+
+    fn resume(&mut self) {
+        if let Some(since) = self.suspended.take() {
+            self.stopped += since.elapsed();
+        }
+    }
+
+    /// A time of this clock as the system's.
+    fn instant(&self, at: Duration) -> Instant {
+        self.start + self.stopped + at
+    }
+}
+
+struct Worker {
+    // Handles go before the multi handle, which is in `net`.
+    jobs: Vec<Option<Box<Job>>>,
+    pool: Vec<Easy<Exchange>>,
+    net: Net,
+    config: Arc<Config>,
+    setup: Setup,
+    wake: Arc<Wake>,
+    commands: Receiver<Command>,
+    budget: Arc<Budget>,
+    counters: Arc<Counters>,
+    outlet: Rc<Outlet>,
+    admission: Admission,
+    deadlines: Deadlines,
+    clock: Clock,
+    /// Jobs in the table.
+    live: u32,
+    sequence: u64,
+    /// Requests that paused until events are drained.
+    starved: Vec<RequestId>,
+    /// Nothing started in this turn because too much waits to be drained.
+    full: bool,
+    finished: Vec<(usize, curl_sys::CURLcode)>,
+    /// Connections made by multi handles that a panic ended.
+    connections_before: u64,
+}
+
+impl Worker {
+    fn new(parts: Parts) -> io::Result<Worker> {
+        let Parts { config, setup, wake, commands, disk, events, budget, counters } = parts;
+        let net = Net::new(&wake, idle_connections(&config))?;
+        let outlet = Outlet {
+            events,
+            disk,
+            budget: Arc::clone(&budget),
+            now: Cell::new(Duration::ZERO),
+            suspended: Cell::new(false),
+            notices: RefCell::default(),
+            spare: RefCell::default(),
+            bytes_received: Cell::new(0),
+            bytes_sent: Cell::new(0),
+        };
+        Ok(Worker {
+            jobs: Vec::new(),
+            pool: Vec::new(),
+            net,
+            admission: Admission::new(config.max_active, config.max_active_per_host),
+            config,
+            setup,
+            wake,
+            commands,
+            budget,
+            counters,
+            outlet: Rc::new(outlet),
+            deadlines: Deadlines::default(),
+            clock: Clock { start: Instant::now(), stopped: Duration::ZERO, suspended: None },
+            live: 0,
+            sequence: 0,
+            starved: Vec::new(),
+            full: false,
+            finished: Vec::new(),
+            connections_before: 0,
+        })
+    }
+
+    /// One turn after another, until told to shut down.
+    fn run(&mut self) {
+        loop {
+            self.outlet.now.set(self.clock.now());
+            if !self.take_commands() {
+                return;
+            }
+            self.admit();
+            self.feed_starved();
+            self.net.run_timer(Instant::now());
+            let noticed = self.take_notices();
+            let finished = self.finish_transfers();
+            self.keep_deadlines();
+            self.publish();
+            if !noticed && !finished {
+                self.sleep();
+            }
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.outlet.now.get()
+    }
+
+    fn suspended(&self) -> bool {
+        self.outlet.suspended.get()
+    }
+
+    /// Sleeps until a socket, a deadline or another thread wants something.
+    fn sleep(&mut self) {
+        self.wake.set_sleeping(true);
+        // Whatever came before that was not announced: look once more.
+        let wants_room = self.full || !self.starved.is_empty();
+        let room = wants_room && !self.suspended() && self.budget.has_room();
+        if !self.commands.is_empty() || room {
+            self.wake.set_sleeping(false);
+            return;
+        }
+        let ours = self.deadlines.next().filter(|_| !self.suspended()).map(|at| self.clock.instant(at));
+        let deadline = [ours, self.net.timer()].into_iter().flatten().min();
+        if self.net.wait(&self.wake, deadline).is_err() {
+            // The kernel is out of something. Go on by time alone rather than spin or stop.
+            self.wake.set_sleeping(false);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn publish(&self) {
+        let waiting = self.admission.waiting();
+        let counters = &self.counters;
+        counters.waiting.store(waiting, Ordering::Relaxed);
+        counters.active.store(self.live.saturating_sub(waiting), Ordering::Relaxed);
+        counters.bytes_received.store(self.outlet.bytes_received.get(), Ordering::Relaxed);
+        counters.bytes_sent.store(self.outlet.bytes_sent.get(), Ordering::Relaxed);
+        counters.connections.store(self.connections_before + self.net.connections(), Ordering::Relaxed);
+    }
+
+    // Commands.
+
+    /// Carries out what other threads ask; `false` to shut down.
+    fn take_commands(&mut self) -> bool {
+        for _ in 0..COMMANDS_A_TURN {
+            match self.commands.try_recv() {
+                Ok(Command::Submit(id, request)) => self.accept(id, *request),
+                Ok(Command::Cancel(id)) => {
+                    self.stop(id, Failure::new(ErrorKind::Cancelled, ErrorKind::Cancelled.text()));
+                }
+                Ok(Command::Suspend) => self.suspend(),
+                Ok(Command::Resume) => self.resume(),
+                Ok(Command::Disk(reply)) => self.take_reply(reply),
+                Ok(Command::Shutdown) => return false,
+                #[cfg(feature = "test-hooks")]
+                Ok(Command::Panic) => panic!("the worker was asked to panic"),
+                // The client keeps a sender until it has shut the worker down.
+                Err(_) => break,
+            }
+        }
+        true
+    }
+
+    fn accept(&mut self, id: RequestId, request: Request) {
+        self.sequence += 1;
+        let now = self.now();
+        let rank = Rank::new(now, request.priority, self.sequence);
+        let job = Box::new(Job::new(id, request, rank, now));
+        self.live += 1;
+        self.enqueue(job);
+    }
+
+    /// Puts a job into its host's queue, new or for its next hop.
+    fn enqueue(&mut self, mut job: Box<Job>) {
+        let (queue, protocol) = job.queue();
+        let host = self.admission.enqueue(&queue, protocol, job.rank, job.id);
+        job.state = State::Waiting(host);
+        self.put(job);
+    }
+
+    /// Puts a job into the table, and makes an appointment for its next deadline.
+    fn put(&mut self, mut job: Box<Job>) {
+        let (id, index) = (job.id, job.id.index());
+        if let Some(at) = job.next_deadline(&self.config, self.now())
+            && job.appointment.is_none_or(|appointment| at < appointment)
+        {
+            job.appointment = Some(at);
+            self.deadlines.add(at, id);
+        }
+        if index >= self.jobs.len() {
+            self.jobs.resize_with(index + 1, || None);
+        }
+        if let Some(entry) = self.jobs.get_mut(index) {
+            *entry = Some(job);
+        }
+    }
+
+    fn job(&mut self, id: RequestId) -> Option<&mut Job> {
+        self.jobs.get_mut(id.index())?.as_deref_mut().filter(|job| job.id == id)
+    }
+
+    /// Takes a job out of the table, to end it or to put it back.
+    fn take(&mut self, id: RequestId) -> Option<Box<Job>> {
+        self.jobs.get_mut(id.index())?.take_if(|job| job.id == id)
+    }
+
+    fn suspend(&mut self) {
+        self.clock.suspend();
+        self.outlet.suspended.set(true);
+        for job in self.jobs.iter_mut().flatten() {
+            if let State::Running(active) = &mut job.state {
+                job.was_suspended = true;
+                active.pause(true, true);
+            }
+        }
+    }
+
+    fn resume(&mut self) {
+        self.clock.resume();
+        self.outlet.suspended.set(false);
+        self.outlet.now.set(self.clock.now());
+        for job in self.jobs.iter_mut().flatten() {
+            if let State::Running(active) = &mut job.state {
+                go_on(active);
+            }
+        }
+    }
+
+    // Starting.
+
+    /// Starts what may start.
+    fn admit(&mut self) {
+        self.full = false;
+        while !self.suspended() {
+            if !self.budget.has_room() {
+                self.full = self.admission.waiting() > 0;
+                return;
+            }
+            let Some(id) = self.admission.next() else { return };
+            if let Some(job) = self.take(id) {
+                self.begin(job);
+            }
+        }
+    }
+
+    /// A job has got its place.
+    fn begin(&mut self, mut job: Box<Job>) {
+        let now = self.now();
+        if let State::Waiting(host) = job.state {
+            job.place = Some(host);
+        }
+        job.started.get_or_insert(now);
+        if let (RequestBody::File(file), true) = (&job.request.body, job.has_body) {
+            let location = self.config.locate(file);
+            self.outlet.to_disk(Op::Open(job.key(), location));
+            job.state = State::Opening;
+            self.put(job);
+            return;
+        }
+        let source = match &job.request.body {
+            RequestBody::Bytes(bytes) if job.has_body => Source::Bytes { bytes: Arc::clone(bytes), at: 0 },
+            _ => Source::None,
+        };
+        self.start(job, source);
+    }
+
+    /// Hands a job to libcurl.
+    fn start(&mut self, mut job: Box<Job>, source: Source) {
+        let now = self.now();
+        job.hop_started = now;
+        job.connected = false;
+        let length = source.length();
+        if job.request.progress == Progress::Upload && !job.began {
+            job.began = true;
+            self.outlet.events.push(Event {
+                request: job.id,
+                user_data: job.request.user_data,
+                kind: EventKind::Began,
+                url: job.request.requested.clone(),
+                transferred: 0,
+                estimated: i64::try_from(length.unwrap_or(0)).unwrap_or(-1),
+                response: None,
+            });
+        }
+        let mut flow = Box::new(Flow::new(job.id, &job.request, source, now));
+        flow.is_head = job.method == "HEAD";
+        flow.max_body = job.request.max_body_bytes.unwrap_or(self.config.max_body_bytes);
+        flow.file = job.request.response_file.as_ref().map(|file| (job.key(), self.config.locate(file)));
+        (flow.began, flow.told) = (job.began, job.told);
+        match self.run_on_handle(&job, flow, length) {
+            Ok(active) => {
+                job.state = State::Running(active);
+                self.put(job);
+            }
+            Err(message) => self.end(job, None, Some(Failure::new(ErrorKind::Internal, message))),
+        }
+    }
+
+    fn run_on_handle(&mut self, job: &Job, flow: Box<Flow>, body: Option<u64>) -> Result<Active<Exchange>, String> {
+        let mut easy = match self.pool.pop() {
+            Some(easy) => easy,
+            None => {
+                let exchange = Exchange::new(Rc::clone(&self.outlet), Arc::clone(self.net.sockets()));
+                Easy::new(exchange, &self.setup, &self.net)?
+            }
+        };
+        easy.prepare(&job.hop(&self.config, body), &self.setup)?;
+        easy.handler().flow = Some(flow);
+        let mut active = self.net.start(easy, job.id.index())?;
+        let meter = active.meter();
+        if let Some(flow) = active.flow_mut() {
+            flow.meter = Some(meter);
+        }
+        Ok(active)
+    }
+
+    // Running.
+
+    /// Lets transfers that paused for want of room receive again.
+    fn feed_starved(&mut self) {
+        if self.starved.is_empty() || self.suspended() || !self.budget.has_room() {
+            return;
+        }
+        for id in std::mem::take(&mut self.starved) {
+            if let Some(Job { state: State::Running(active), .. }) = self.job(id) {
+                go_on(active);
+            }
+        }
+    }
+
+    /// Acts on what callbacks have seen; `true` if there was anything.
+    fn take_notices(&mut self) -> bool {
+        let notices = std::mem::take(&mut *self.outlet.notices.borrow_mut());
+        let any = !notices.is_empty();
+        for notice in notices {
+            match notice {
+                Notice::Starved(id) => self.starved.push(id),
+                Notice::Connected(id) => {
+                    let Some(mut job) = self.take(id) else { continue };
+                    if let Some(host) = job.place.filter(|_| !job.connected) {
+                        job.connected = true;
+                        self.admission.connected(host);
+                    }
+                    self.put(job);
+                }
+                Notice::Speaks { id, http2 } => {
+                    let protocol = if http2 { Protocol::Http2 } else { Protocol::Http1 };
+                    if let Some(host) = self.job(id).and_then(|job| job.place) {
+                        self.admission.learned(host, protocol);
+                    }
+                }
+            }
+        }
+        any
+    }
+
+    /// Ends the transfers that libcurl has finished; `true` if there was any.
+    fn finish_transfers(&mut self) -> bool {
+        let mut finished = std::mem::take(&mut self.finished);
+        self.net.finished(&mut finished);
+        let any = !finished.is_empty();
+        for (index, code) in finished.drain(..) {
+            let id = self.jobs.get(index).and_then(Option::as_ref).map(|job| job.id);
+            if let Some(job) = id.and_then(|id| self.take(id)) {
+                self.transfer_ended(job, Some(code));
+            }
+        }
+        self.finished = finished;
+        any
+    }
+
+    /// Takes a job's transfer from libcurl and decides what comes next. `code` is libcurl's, or `None` if the transfer was
+    /// stopped, for the reason in its flow.
+    fn transfer_ended(&mut self, mut job: Box<Job>, code: Option<curl_sys::CURLcode>) {
+        let State::Running(active) = std::mem::replace(&mut job.state, State::Moving) else { return self.put(job) };
+        let Some(mut easy) = self.net.stop(active) else {
+            let failure = Failure::new(ErrorKind::Internal, "libcurl did not give a transfer back");
+            return self.end(job, None, Some(failure));
+        };
+        let Some(mut flow) = easy.handler().flow.take() else { return };
+        let timing = easy.timing();
+        (job.timing.name_lookup, job.timing.connect) = (timing.name_lookup, timing.connect);
+        (job.timing.tls, job.timing.first_byte) = (timing.tls, timing.first_byte);
+        (job.began, job.told) = (flow.began, flow.told);
+        if let Source::File(_) = flow.source {
+            self.outlet.to_disk(Op::Close(job.key()));
+        }
+        let failure = flow.failure.take();
+        let redirect = flow.redirect.take().filter(|_| failure.is_none());
+        let failure = match code {
+            Some(code) if failure.is_none() && code != curl_sys::CURLE_OK && redirect.is_none() => {
+                let origin = job.url.origin().ascii_serialization();
+                Some(net::explain(&mut easy, code, &origin, flow.connected))
+            }
+            _ => failure,
+        };
+        self.give_back(easy);
+        match (failure, redirect) {
+            (Some(failure), _) if job.may_restart(&failure) => {
+                self.discard(&mut flow, job.key());
+                job.restart();
+                self.leave_place(&mut job);
+                self.enqueue(job);
+            }
+            (Some(failure), _) => self.fail(job, flow, failure),
+            (None, Some(location)) => self.redirect(job, flow, &location),
+            (None, None) => self.store_or_end(job, flow),
+        }
+    }
+
+    /// Keeps a handle for the next request.
+    fn give_back(&mut self, easy: Easy<Exchange>) {
+        if self.pool.len() < MAX_POOLED_HANDLES {
+            self.pool.push(easy);
+        }
+    }
+
+    fn redirect(&mut self, mut job: Box<Job>, flow: Box<Flow>, location: &str) {
+        let most = job.request.max_redirects;
+        if job.timing.redirects >= most {
+            let from = redirect::shown(&job.url);
+            let message = format!("redirect from {from} was not followed: {most} have been, which is the limit");
+            return self.fail(job, flow, Failure::new(ErrorKind::Redirects, message));
+        }
+        let insecure = job.request.insecure_redirects;
+        match redirect::next_hop(&job.url, location, flow.status, &job.method, insecure) {
+            Ok(next) => {
+                job.follow(next);
+                self.leave_place(&mut job);
+                self.enqueue(job);
+            }
+            Err(failure) => self.fail(job, flow, failure),
+        }
+    }
+
+    fn leave_place(&mut self, job: &mut Job) {
+        if let Some(host) = job.place.take() {
+            self.admission.leave(host, job.connected);
+            job.connected = false;
+        }
+    }
+
+    // Ending.
+
+    /// A whole response has come: a file is still to be stored, anything else is the end.
+    fn store_or_end(&mut self, mut job: Box<Job>, mut flow: Box<Flow>) {
+        let Sink::File(file) = &mut flow.sink else { return self.end(job, Some(flow), None) };
+        let rest = std::mem::take(&mut file.buffer);
+        if !rest.is_empty() {
+            self.outlet.to_disk(Op::Write(file.key, rest));
+        }
+        self.outlet.to_disk(Op::Commit(file.key, job.request.sync));
+        job.state = State::Storing(flow, None);
+        self.put(job);
+    }
+
+    /// Asks the disk to remove what a flow has written; `true` if there may be anything.
+    fn discard(&mut self, flow: &mut Flow, key: Key) -> bool {
+        let written = matches!(flow.sink, Sink::File(_));
+        if written {
+            self.outlet.to_disk(Op::Discard(key));
+        }
+        written
+    }
+
+    /// A request has failed: it ends when what it has written is gone.
+    fn fail(&mut self, mut job: Box<Job>, mut flow: Box<Flow>, failure: Failure) {
+        if self.discard(&mut flow, job.key()) {
+            job.state = State::Storing(flow, Some(failure));
+            self.put(job);
+        } else {
+            self.end(job, Some(flow), Some(failure));
+        }
+    }
+
+    /// Stops a request wherever it is, unless its outcome is decided already.
+    fn stop(&mut self, id: RequestId, failure: Failure) {
+        let Some(mut job) = self.take(id) else { return };
+        match &mut job.state {
+            State::Waiting(host) => {
+                self.admission.withdraw(*host, job.rank);
+                self.end(job, None, Some(failure));
+            }
+            State::Opening => {
+                self.outlet.to_disk(Op::Close(job.key()));
+                self.end(job, None, Some(failure));
+            }
+            State::Running(active) => {
+                if let Some(flow) = active.flow_mut() {
+                    flow.failure.get_or_insert(failure);
+                }
+                self.transfer_ended(job, None);
+            }
+            State::Storing(..) | State::Moving => self.put(job),
+        }
+    }
+
+    /// Ends a request with its one ENDED event.
+    fn end(&mut self, mut job: Box<Job>, flow: Option<Box<Flow>>, failure: Option<Failure>) {
+        self.end_with_file(&mut job, flow, failure, None);
+    }
+
+    fn end_with_file(&mut self, job: &mut Job, flow: Option<Box<Flow>>, failure: Option<Failure>, file: Option<Text>) {
+        self.leave_place(job);
+        self.live = self.live.saturating_sub(1);
+        let now = self.now();
+        let (transferred, estimated) = flow.as_ref().map_or((job.told, -1), |flow| flow.counts());
+        let mut response = match flow {
+            Some(mut flow) => exchange::response_of(&mut flow, failure.is_none().then_some(&self.budget)),
+            None => Response::default(),
+        };
+        if response.status != 0 && job.timing.redirects > 0 {
+            response.effective_url = Some(Text::from(job.url.as_str()));
+        }
+        response.file = file;
+        let started = job.started.unwrap_or(now);
+        job.timing.queued = started.saturating_sub(job.submitted);
+        job.timing.total = now.saturating_sub(started);
+        response.timing = job.timing;
+        self.counters.ended.fetch_add(1, Ordering::Relaxed);
+        if let Some(failure) = failure {
+            self.counters.failed.fetch_add(1, Ordering::Relaxed);
+            response.failure = Some((failure.kind, Text::from(failure.message)));
+        }
+        // A lent body is the host's again once it sees the event.
+        job.request.body = RequestBody::None;
+        self.outlet.events.push(Event {
+            request: job.id,
+            user_data: job.request.user_data,
+            kind: EventKind::Ended,
+            url: job.request.requested.clone(),
+            transferred,
+            estimated,
+            response: Some(Box::new(response)),
+        });
+    }
+
+    // The disk.
+
+    fn take_reply(&mut self, reply: Reply) {
+        let Reply { key, outcome } = reply;
+        let suspended = self.suspended();
+        let Some(mut job) = self.take(key.id) else {
+            if let Outcome::Written(buffer) = outcome {
+                self.outlet.recycle(buffer);
+            }
+            return;
+        };
+        if job.attempt != key.attempt {
+            return self.put(job);
+        }
+        match (outcome, &mut job.state) {
+            (Outcome::Opened(length), State::Opening) => {
+                let outlet = Rc::clone(&self.outlet);
+                let source = FileSource::new(key, length, &mut |operation| outlet.to_disk(operation));
+                return self.start(job, Source::File(source));
+            }
+            (Outcome::Chunk(offset, bytes), State::Running(active)) => {
+                let Some(flow) = active.flow_mut() else { return self.put(job) };
+                let Source::File(file) = &mut flow.source else { return self.put(job) };
+                if let Err(failure) = file.arrived(offset, bytes) {
+                    flow.failure.get_or_insert(failure);
+                    return self.transfer_ended(job, None);
+                }
+                if flow.send_paused && !suspended {
+                    go_on(active);
+                }
+            }
+            (Outcome::Written(buffer), State::Running(active)) => {
+                let written = buffer.len();
+                self.outlet.recycle(buffer);
+                let Some(flow) = active.flow_mut() else { return self.put(job) };
+                if let Sink::File(file) = &mut flow.sink {
+                    file.in_flight = file.in_flight.saturating_sub(written);
+                }
+                if flow.receive_paused && !suspended {
+                    go_on(active);
+                }
+            }
+            (Outcome::Written(buffer), _) => self.outlet.recycle(buffer),
+            (Outcome::WriteFailed(failure), State::Running(active)) => {
+                if let Some(flow) = active.flow_mut() {
+                    // Nothing is left to be removed.
+                    flow.sink = Sink::Undecided;
+                    flow.failure.get_or_insert(failure);
+                }
+                return self.transfer_ended(job, None);
+            }
+            (Outcome::ReadFailed(failure), State::Running(active)) => {
+                if let Some(flow) = active.flow_mut() {
+                    flow.failure.get_or_insert(failure);
+                }
+                return self.transfer_ended(job, None);
+            }
+            (Outcome::ReadFailed(failure), State::Opening) => return self.end(job, None, Some(failure)),
+            (Outcome::Committed(path), State::Storing(..)) => return self.stored(job, None, Some(path)),
+            (Outcome::WriteFailed(failure), State::Storing(_, None)) => return self.stored(job, Some(failure), None),
+            (Outcome::Discarded, State::Storing(_, Some(_))) => return self.stored(job, None, None),
+            _ => {}
+        }
+        self.put(job);
+    }
+
+    /// The disk is done with a job's file.
+    fn stored(&mut self, mut job: Box<Job>, failure: Option<Failure>, file: Option<Text>) {
+        if let State::Storing(flow, reason) = std::mem::replace(&mut job.state, State::Moving) {
+            self.end_with_file(&mut job, Some(flow), failure.or(reason), file);
+        }
+    }
+
+    // Deadlines and accidents.
+
+    fn keep_deadlines(&mut self) {
+        if self.suspended() {
+            return;
+        }
+        let now = self.now();
+        while let Some((at, id)) = self.deadlines.take_due(now) {
+            let Some(job) = self.job(id).filter(|job| job.appointment == Some(at)) else { continue };
+            job.appointment = None;
+            let Some(job) = self.take(id) else { continue };
+            let overdue = job.overdue(&self.config, now);
+            self.put(job);
+            if let Some(failure) = overdue {
+                self.stop(id, failure);
+            }
+        }
+        let jobs = &self.jobs;
+        self.deadlines.weed(self.live as usize, |at, id| {
+            let job = jobs.get(id.index()).and_then(Option::as_ref);
+            job.is_some_and(|job| job.id == id && job.appointment == Some(at))
+        });
+    }
+
+    /// Ends every live request with INTERNAL after a panic, and starts afresh.
+    fn recover(&mut self) {
+        self.outlet.notices.replace(Vec::new());
+        self.starved.clear();
+        self.admission = Admission::new(self.config.max_active, self.config.max_active_per_host);
+        for mut job in std::mem::take(&mut self.jobs).into_iter().flatten() {
+            job.place = None;
+            let state = std::mem::replace(&mut job.state, State::Moving);
+            // Whatever state the transfer is in, it must not take the next request down.
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(state)));
+            self.outlet.to_disk(Op::Discard(job.key()));
+            self.outlet.to_disk(Op::Close(job.key()));
+            self.end(job, None, Some(Failure::new(ErrorKind::Internal, "the worker failed and was started afresh")));
+        }
+        self.live = 0;
+        self.pool.clear();
+        if let Ok(fresh) = Net::new(&self.wake, idle_connections(&self.config)) {
+            self.connections_before += self.net.connections();
+            self.net = fresh;
+        }
+    }
+}
+
+/// How many idle connections to keep: as many as can be busy at once.
+fn idle_connections(config: &Config) -> usize {
+    config.max_active as usize + 16
+}
+
+/// Lets a paused transfer go on, in both directions: one that still has to wait pauses itself again at once.
+fn go_on(active: &mut Active<Exchange>) {
+    if let Some(flow) = active.flow_mut() {
+        flow.receive_paused = false;
+        flow.send_paused = false;
+    }
+    active.pause(false, false);
+}

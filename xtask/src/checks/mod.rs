@@ -1,0 +1,8 @@
+//! The checks that `cargo xtask test` runs.
+
+pub mod c;
+pub mod consumer;
+pub mod rust;
+pub mod sources;
+pub mod symbols;
+pub mod thread_sanitizer;

@@ -1,0 +1,35 @@
+//! The examples, built as a stranger would: with CMake, against the installed package.
+
+use std::path::PathBuf;
+
+use crate::Result;
+use crate::package::{self, Package, build_all, configure, define};
+use crate::process::{command, run};
+use crate::project::Project;
+use crate::server::Server;
+
+/// Builds them all and gives the folder of the programs.
+pub fn build(project: &Project, package: &Package) -> Result<PathBuf> {
+    let build = project.scratch("examples")?;
+    configure(&project.root.join("examples"), &build, &[&define("CMAKE_PREFIX_PATH", package.prefix.display())])?;
+    build_all(&build)?;
+    Ok(build)
+}
+
+/// Builds them all and runs the short ones against the embedded server.
+pub fn run_short(project: &Project) -> Result<()> {
+    let programs = build(project, &package::install(project)?)?;
+    let server = Server::start(project, false)?;
+    let url = |path: &str| format!("{}{path}", server.url);
+    run(command(programs.join("minimal_c")).arg(url("/bytes/100000")))?;
+    run(command(programs.join("minimal_cpp")).args([url("/bytes/1"), url("/gzip?bytes=5000"), url("/redirect/2")]))
+}
+
+/// Runs one of them under valgrind.
+pub fn run_valgrind(project: &Project) -> Result<()> {
+    let programs = build(project, &package::install(project)?)?;
+    let server = Server::start(project, false)?;
+    let mut valgrind = command("valgrind");
+    valgrind.args(["--quiet", "--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite"]);
+    run(valgrind.arg(programs.join("minimal_c")).arg(format!("{}/gzip?bytes=100000", server.url)))
+}

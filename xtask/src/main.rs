@@ -1,0 +1,59 @@
+//! Sortie's own commands, for people and for CI. `cargo xtask` lists them.
+
+mod checks;
+mod demo;
+mod elf;
+mod examples;
+mod install;
+mod metadata;
+mod notices;
+mod package;
+mod process;
+mod project;
+mod rust_source;
+mod server;
+mod test;
+
+use std::process::ExitCode;
+
+use project::Project;
+
+/// What a command comes to: a failure is told in one message for a person, empty if it has been told already.
+type Result<T> = std::result::Result<T, String>;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  test                     run every check, installing what is needed
+  test --only NAME...      run some of them
+  test --list              list them
+  demo                     show Sortie in a frame loop, against the embedded server
+  demo URL...              the same with these URLs
+  notices                  write THIRD-PARTY-NOTICES anew
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = Project::find().and_then(|project| match words.as_slice() {
+        ["test"] => test::run(&project, &[]),
+        ["test", "--list"] => test::list(),
+        ["test", "--only", names @ ..] if !names.is_empty() => test::run(&project, names),
+        ["demo", urls @ ..] if !urls.iter().any(|url| url.starts_with('-')) => demo::run(&project, urls),
+        ["notices"] => notices::write(&project),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        _ => Err(format!("no such command\n\n{USAGE}")),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            if !why.is_empty() {
+                eprintln!("\nerror: {why}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}

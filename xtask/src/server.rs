@@ -1,0 +1,52 @@
+//! The embedded test server, as a process of its own.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+
+use crate::Result;
+use crate::process::{cargo, run};
+use crate::project::Project;
+
+/// A running server; it ends with this value.
+pub struct Server {
+    process: Child,
+    /// Its base URL, such as `http://127.0.0.1:40123`.
+    pub url: String,
+    /// With TLS: the path of its authority's certificate.
+    pub authority: Option<String>,
+}
+
+impl Server {
+    /// Starts it on a free port of the loopback interface.
+    pub fn start(project: &Project, tls: bool) -> Result<Self> {
+        // Built first, so that what cargo says of it is not taken for a hanging server.
+        run(cargo(&project.root).args(["build", "--quiet", "--locked", "--package", "sortie-test-server"]))?;
+        let mut command = cargo(&project.root);
+        command.args(["run", "--quiet", "--locked", "--package", "sortie-test-server", "--"]);
+        if tls {
+            command.arg("--tls");
+        }
+        // It serves until its input closes.
+        let mut process = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("cannot start the test server: {error}"))?;
+        let output = process.stdout.take().ok_or("the test server has no output")?;
+        let mut lines = BufReader::new(output).lines();
+        let mut next = || match lines.next() {
+            Some(Ok(line)) => Ok(line),
+            _ => Err("the test server said nothing and ended".to_owned()),
+        };
+        let url = next()?.trim_end_matches('/').to_owned();
+        let authority = if tls { Some(next()?) } else { None };
+        Ok(Self { process, url, authority })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        let _ = self.process.wait();
+    }
+}
