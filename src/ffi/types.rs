@@ -321,7 +321,8 @@ pub struct sortie_request_desc {
     /// The Content-Type header, if not among headers.
     pub content_type: *const c_char,
     /// A file to write the body of a 2xx response to; NULL means memory. It appears under its name, or replaces what has
-    /// that name, only when it is whole. Any other response leaves it alone and comes as the event's body.
+    /// that name, only when it is whole. Any other response, and one that has no body (HEAD, 204), leaves it alone; its
+    /// body comes in the event.
     pub response_path: *const c_char,
     /// The base of response_path, SORTIE_DIRECTORY_*. Missing folders below a base are made.
     pub response_directory: u32,

@@ -92,6 +92,8 @@ pub(super) struct Admission {
     waiting: u32,
     max_active: u32,
     per_host: u32,
+    /// How many known hosts are a reason to look for idle ones.
+    many_hosts: usize,
 }
 
 impl Admission {
@@ -106,6 +108,7 @@ impl Admission {
             waiting: 0,
             max_active,
             per_host,
+            many_hosts: 2 * MAX_IDLE_HOSTS,
         }
     }
 
@@ -213,7 +216,7 @@ impl Admission {
 
     /// Once many hosts are known, forgets those that nothing is under way to.
     fn forget_idle_hosts(&mut self) {
-        if self.names.len() <= 2 * MAX_IDLE_HOSTS {
+        if self.names.len() <= self.many_hosts {
             return;
         }
         let mut idle_left = MAX_IDLE_HOSTS;
@@ -230,6 +233,8 @@ impl Admission {
             *slot = None;
             self.free.push(place);
         }
+        // Where most are busy, looking again at each end of a request would find nothing new.
+        self.many_hosts = 2 * self.names.len().max(MAX_IDLE_HOSTS);
     }
 }
 

@@ -243,7 +243,7 @@ impl Flow {
             return true;
         }
         let declared = u64::try_from(self.declared).unwrap_or(0);
-        match self.file.take_if(|_| (200..300).contains(&self.status)) {
+        match self.file.take_if(|_| (200..300).contains(&self.status) && !no_body) {
             Some((key, location)) => {
                 outlet.to_disk(Op::Create(key, location));
                 self.sink = Sink::File(FileSink { key, buffer: outlet.disk_buffer(), in_flight: 0 });
