@@ -151,7 +151,7 @@
 #define SORTIE_ERROR_QUEUE_TIMEOUT 23
 
 /**
- * A body's kind: the default. In a request: text for one with a text Content-Type, else binary. In an event: no body.
+ * A body's kind: the default. In a request: text for a body in memory, binary for a file. In an event: there is no body.
  */
 #define SORTIE_BODY_DEFAULT 0
 
@@ -313,7 +313,7 @@ typedef struct {
      */
     const char *name;
     /**
-     * The field's value; no CR, LF or NUL. NULL counts as empty.
+     * The field's value; no control character but TAB. NULL counts as empty.
      */
     const char *value;
 } sortie_header;
@@ -330,6 +330,14 @@ typedef struct {
      * One or more SHA-256 hashes of a DER public key, as "sha256//BASE64", separated by ';'. One must match.
      */
     const char *public_keys;
+    /**
+     * None yet; must be 0.
+     */
+    uint32_t flags;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
 } sortie_pin;
 
 /**
@@ -352,6 +360,14 @@ typedef struct {
      * The private key's password; NULL if it has none.
      */
     const char *key_password;
+    /**
+     * None yet; must be 0.
+     */
+    uint32_t flags;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
 } sortie_client_certificate;
 
 /**
@@ -374,6 +390,14 @@ typedef struct {
      * A numeric IPv4 or IPv6 address.
      */
     const char *address;
+    /**
+     * None yet; must be 0.
+     */
+    uint32_t flags;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
 } sortie_resolve;
 
 /**
@@ -570,7 +594,8 @@ typedef struct {
     const char *content_type;
     /**
      * A file to write the body of a 2xx response to; NULL means memory. It appears under its name, or replaces what has
-     * that name, only when it is whole. Any other response leaves it alone and comes as the event's body.
+     * that name, only when it is whole. Any other response, and one that has no body (HEAD, 204), leaves it alone; its
+     * body comes in the event.
      */
     const char *response_path;
     /**

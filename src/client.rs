@@ -4,16 +4,17 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{Builder, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use parking_lot::Mutex;
 
 use crate::body::disk;
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::error::{Reason, Refusal};
 use crate::event::{Consumer, Event, queue};
-use crate::net::{Setup, Wake};
+use crate::net::{Setup, Wake, signals};
 use crate::request::{Request, RequestBody};
 use crate::slots::{RequestId, Slots};
 use crate::worker::{self, Command, Counters, Parts};
@@ -74,6 +75,10 @@ pub struct Client {
     budget: Arc<Budget>,
     counters: Arc<Counters>,
     submitted: AtomicU64,
+    /// Held by suspend and resume, so that the queue and the worker agree on which came last.
+    suspending: Mutex<()>,
+    /// Held by the worker while it reads a lent body; true once those are taken back.
+    lending: Arc<Mutex<bool>>,
     /// Disconnected once both threads have ended.
     ended: Receiver<()>,
     threads: Vec<JoinHandle<()>>,
@@ -94,6 +99,7 @@ impl Client {
         let to_wake = Arc::clone(&wake);
         let budget = Arc::new(Budget::new(config.max_buffered_bytes, move || to_wake.wake()));
         let counters = Arc::new(Counters::default());
+        let lending = Arc::new(Mutex::new(false));
         let (commands, to_worker) = unbounded();
         let (disk, to_disk) = unbounded();
         let (ending, ended) = bounded(0);
@@ -107,13 +113,15 @@ impl Client {
             budget: Arc::clone(&budget),
             counters: Arc::clone(&counters),
             submitted: AtomicU64::new(0),
+            suspending: Mutex::new(()),
+            lending: Arc::clone(&lending),
             ended,
             threads: Vec::new(),
         };
         let (disk_ending, disk_wake) = (ending.clone(), Arc::clone(&wake));
         client.spawn("sortie-disk", move || {
             let _ending = disk_ending;
-            disk::run(&to_disk, &|reply| {
+            disk::run(&to_disk, &|| disk_wake.is_closing(), &|reply| {
                 let _ = commands.send(Command::Disk(reply));
                 disk_wake.wake();
             });
@@ -121,8 +129,9 @@ impl Client {
         let (ready, started) = bounded(1);
         client.spawn("sortie-worker", move || {
             let _ending = ending;
-            let parts = Parts { config, setup, wake, commands: to_worker, disk, events: producer, budget, counters };
-            worker::run(parts, &ready);
+            let commands = to_worker;
+            let events = producer;
+            worker::run(Parts { config, setup, wake, commands, disk, events, budget, counters, lending }, &ready);
         })?;
         match started.recv() {
             Ok(Ok(())) => Ok(client),
@@ -132,7 +141,11 @@ impl Client {
     }
 
     fn spawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), Refusal> {
-        let thread = Builder::new().name(name.to_owned()).spawn(body).map_err(refused_by_system)?;
+        let thread = Builder::new().name(name.to_owned()).spawn(|| {
+            signals::block();
+            body();
+        });
+        let thread = thread.map_err(refused_by_system)?;
         self.threads.push(thread);
         Ok(())
     }
@@ -196,12 +209,14 @@ impl Client {
 
     /// Gives no event out, starts nothing new, pauses transfers and stops their clocks.
     pub fn suspend(&self) {
+        let _order = self.suspending.lock();
         self.events.set_suspended(true);
         self.command(Command::Suspend);
     }
 
     /// Goes on after [`suspend`](Client::suspend).
     pub fn resume(&self) {
+        let _order = self.suspending.lock();
         self.command(Command::Resume);
         self.events.set_suspended(false);
     }
@@ -223,21 +238,23 @@ impl Client {
         }
     }
 
-    /// Makes the worker panic at its next turn.
+    /// Makes the worker panic: at its next turn, or when it next has a request in hand.
     #[cfg(feature = "test-hooks")]
     #[doc(hidden)]
-    pub fn test_panic(&self) {
-        self.command(Command::Panic);
+    pub fn test_panic(&self, at_start: bool) {
+        self.command(Command::Panic { at_start });
     }
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
-        self.command(Command::Shutdown);
+        self.wake.close();
         // Nothing is ever sent: the wait ends when both threads have let go of their ends.
-        let deadline = Instant::now() + SHUTDOWN_PATIENCE;
-        let both_ended =
-            matches!(self.ended.recv_deadline(deadline), Err(crossbeam_channel::RecvTimeoutError::Disconnected));
+        let both_ended = self.ended.recv_timeout(SHUTDOWN_PATIENCE) == Err(RecvTimeoutError::Disconnected);
+        if !both_ended {
+            // Whoever is still at work must not read what the host may now free.
+            *self.lending.lock() = true;
+        }
         for thread in self.threads.drain(..) {
             // One that is held up, by a disk say, is left to end on its own; the library stays loaded for it.
             if both_ended || thread.is_finished() {

@@ -201,7 +201,7 @@ impl Config {
             add_header(&mut Headers::new(), "User-Agent", user_agent)?;
         }
         for pin in &self.pins {
-            check_host("pin", &pin.host)?;
+            canonical_host("pin", &pin.host)?;
             let valid =
                 pin.public_keys.split(';').all(|key| key.strip_prefix("sha256//").is_some_and(is_sha256_base64));
             if !valid {
@@ -210,10 +210,10 @@ impl Config {
             }
         }
         for certificate in &self.client_certificates {
-            check_host("client certificate", &certificate.host)?;
+            canonical_host("client certificate", &certificate.host)?;
         }
         for resolve in &self.resolves {
-            check_host("resolve", &resolve.host)?;
+            canonical_host("resolve", &resolve.host)?;
         }
         if let Proxy::Url { url, except } = &self.proxy {
             check_proxy(url)?;
@@ -232,11 +232,16 @@ fn within(name: &str, value: u32, most: u32) -> Result<(), Refusal> {
     Err(Refusal::new(Reason::Argument, format!("{name} is {value}, it must be 1 to {most}")))
 }
 
-fn check_host(what: &str, host: &str) -> Result<(), Refusal> {
-    if !host.is_empty() && !host.contains(['/', '@', ',', ' ']) && !host.chars().any(char::is_control) {
-        return Ok(());
-    }
-    Err(Refusal::new(Reason::Argument, format!("{what}: '{}' is not a host", host.escape_default())))
+/// A host as it stands in a URL once that is parsed: international names in ASCII, IPv6 addresses in brackets, no dot at
+/// the end. What does not match so would silently never match.
+pub(crate) fn canonical_host(what: &str, host: &str) -> Result<String, Refusal> {
+    let bracketed = host.parse::<std::net::Ipv6Addr>().map(|address| format!("[{address}]"));
+    let parsed = url::Host::parse(bracketed.as_deref().unwrap_or(host));
+    let text = parsed.map(|host| host.to_string()).map_err(|error| {
+        let message = format!("{what}: '{}' is not a host: {error}", host.escape_default());
+        Refusal::new(Reason::Argument, message)
+    })?;
+    Ok(text.strip_suffix('.').unwrap_or(&text).to_owned())
 }
 
 /// Whether text is the base64 of 32 bytes.

@@ -122,8 +122,8 @@ pub struct Timing {
 /// What both ends see.
 struct Common {
     slots: Arc<Slots>,
-    /// Events in the queue. Changed after a push and before a pop, so a drain that reads 0 misses at most what is just
-    /// being pushed.
+    /// Events in the queue. Raised after a push and lowered after a pop, so it is never more than there are while a push is
+    /// on its way: a drain that reads 0 misses at most what is just being pushed.
     queued: AtomicUsize,
     /// ENDED events in the queue.
     undrained: AtomicU32,
@@ -244,12 +244,15 @@ impl Consumer {
         if self.has_event() {
             return true;
         }
-        let deadline = Instant::now() + timeout;
+        let deadline = Instant::now().checked_add(timeout);
         let mut gate = self.common.gate.lock();
         self.common.waiting.fetch_add(1, Ordering::SeqCst);
         while !self.has_event() {
-            if self.common.arrived.wait_until(&mut gate, deadline).timed_out() {
-                break;
+            match deadline {
+                Some(deadline) if self.common.arrived.wait_until(&mut gate, deadline).timed_out() => break,
+                Some(_) => {}
+                // Longer than the system's clock can tell.
+                None => self.common.arrived.wait(&mut gate),
             }
         }
         self.common.waiting.fetch_sub(1, Ordering::SeqCst);

@@ -135,6 +135,8 @@ impl FileName {
                 return refuse("would leave its base directory");
             }
         }
+        // The host may change its working directory before the file is opened.
+        let path = if directory == BaseDirectory::None { std::path::absolute(&path).unwrap_or(path) } else { path };
         Ok(FileName { directory, path })
     }
 }
@@ -274,7 +276,7 @@ impl Request {
     /// Adds a header. A Content-Length is ignored: the library sends it.
     ///
     /// # Errors
-    /// [`Reason::Header`] for a name that is not a token, a value with CR, LF or NUL, Transfer-Encoding, or more than
+    /// [`Reason::Header`] for a name that is not a token, a value with a control character, Transfer-Encoding, or more than
     /// 256 KiB of headers in all.
     pub fn header(mut self, name: &str, value: &str) -> Result<Request, Refusal> {
         add_header(&mut self.headers, name, value)?;
@@ -570,7 +572,7 @@ pub(crate) fn add_header(headers: &mut Headers, name: &str, value: &str) -> Resu
             name.escape_default()
         ));
     }
-    if let Some(bad) = value.chars().find(|c| matches!(c, '\r' | '\n' | '\0')) {
+    if let Some(bad) = value.chars().find(|c| c.is_ascii_control() && *c != '\t') {
         return refuse(format!("header {name} has the character U+{:04X} in its value", u32::from(bad)));
     }
     if name.eq_ignore_ascii_case("Transfer-Encoding") {
@@ -649,7 +651,9 @@ mod tests {
     #[test]
     fn headers_cannot_be_injected() {
         let get = || Request::get("http://x/").unwrap();
-        for (name, value) in [("", "x"), ("a b", "x"), ("a:", "x"), ("a", "x\r\ny: z"), ("a", "\n"), ("ä", "x")] {
+        for (name, value) in
+            [("", "x"), ("a b", "x"), ("a:", "x"), ("a", "x\r\ny: z"), ("a", "\n"), ("a", "\u{b}"), ("ä", "x")]
+        {
             assert_eq!(reason(get().header(name, value)), Reason::Header, "{name:?} {value:?}");
         }
         assert_eq!(reason(get().header("transfer-encoding", "chunked")), Reason::Header);

@@ -21,6 +21,8 @@ use crate::text::Text;
 
 /// What a file is called while it is being written.
 const PART_SUFFIX: &str = ".sortie-part";
+/// How often a part is looked at again because others renamed it.
+const MAX_TRIES: usize = 8;
 
 /// A request, and which of its attempts: a file of an earlier attempt is not mistaken for the present one's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -90,16 +92,23 @@ pub(crate) enum Outcome {
 }
 
 /// Carries out operations until the last sender is gone or says so.
-pub(crate) fn run(operations: &Receiver<Op>, reply: &dyn Fn(Reply)) {
+///
+/// Once `closing` says so, nothing of what still waits is carried out.
+pub(crate) fn run(operations: &Receiver<Op>, closing: &dyn Fn() -> bool, reply: &dyn Fn(Reply)) {
     let mut disk = Disk::default();
     for operation in operations {
-        if matches!(operation, Op::Quit) {
+        if matches!(operation, Op::Quit) || closing() {
             break;
         }
         let (key, writing) = operation.subject();
         let outcome = catch_unwind(AssertUnwindSafe(|| disk.carry_out(operation))).unwrap_or_else(|_| {
             let failure = Failure::new(ErrorKind::Internal, "a panic was caught in the disk's thread");
-            Some(if writing { Outcome::WriteFailed(failure) } else { Outcome::ReadFailed(failure) })
+            Some(if writing {
+                key.and_then(|key| disk.writers.remove(&key)).into_iter().for_each(Writer::discard);
+                Outcome::WriteFailed(failure)
+            } else {
+                Outcome::ReadFailed(failure)
+            })
         });
         if let (Some(key), Some(outcome)) = (key, outcome) {
             reply(Reply { key, outcome });
@@ -240,29 +249,20 @@ impl Writer {
         let mut part = name.clone().into_os_string();
         part.push(PART_SUFFIX);
         let part = PathBuf::from(part);
-        loop {
-            let mut options = OpenOptions::new();
-            options.write(true).create(true);
-            no_waiting(&mut options);
-            let file = folder.open_with(&part, &options)?.into_std();
-            if !file.metadata()?.is_file() {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidInput,
-                    "what has its part's name is not a regular file",
-                ));
-            }
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
-                // A file system without locks: nothing can be told of others there.
-                Err(TryLockError::Error(_)) => {}
-            }
-            // Whoever held the lock may have renamed the file to its target meanwhile: that one must not be touched.
-            if still_named(&folder, &part, &file)? {
-                file.set_len(0)?;
-                return Ok(Writer { folder, part, name, full: full.to_owned(), file });
+        for _ in 0..MAX_TRIES {
+            let (file, made) = open_part(&folder, &part)?;
+            match usable(&folder, &part, &file) {
+                Ok(true) => return Ok(Writer { folder, part, name, full: full.to_owned(), file }),
+                Ok(false) => {}
+                Err(error) => {
+                    if made {
+                        let _ = folder.remove_file(&part);
+                    }
+                    return Err(error);
+                }
             }
         }
+        Err(io::Error::new(io::ErrorKind::WouldBlock, "others keep taking its part"))
     }
 
     fn failure(&self, verb: &str, error: &io::Error) -> Failure {
@@ -288,15 +288,59 @@ impl Writer {
     }
 }
 
-/// Opening must not wait, as it would for the other end of a named pipe.
-fn no_waiting(options: &mut OpenOptions) {
+/// Opens the file to write to: a new one, or one that a killed process has left. Tells whether it is new.
+fn open_part(folder: &Dir, part: &Path) -> io::Result<(File, bool)> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    match folder.open_with(part, &options) {
+        Ok(file) => return Ok((file.into_std(), true)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+    }
+    let mut options = OpenOptions::new();
+    options.write(true);
+    no_waiting(&mut options, true);
+    Ok((folder.open_with(part, &options)?.into_std(), false))
+}
+
+/// Locks and empties a part. `false`: it is no longer what has its name, and another try is due.
+fn usable(folder: &Dir, part: &Path, file: &File) -> io::Result<bool> {
+    if !is_plain(&file.metadata()?) {
+        let what = "what has its part's name is not a regular file of its own";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    }
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
+        // A file system without locks: nothing can be told of others there.
+        Err(TryLockError::Error(_)) => {}
+    }
+    // Whoever held the lock may have renamed the file to its target meanwhile: that one must not be touched.
+    if !still_named(folder, part, file)? {
+        return Ok(false);
+    }
+    file.set_len(0)?;
+    Ok(true)
+}
+
+/// Whether a file is a regular one with a single name: emptying it empties nothing else.
+fn is_plain(metadata: &std::fs::Metadata) -> bool {
+    #[cfg(unix)]
+    let single = std::os::unix::fs::MetadataExt::nlink(metadata) <= 1;
+    #[cfg(not(unix))]
+    let single = true;
+    metadata.is_file() && single
+}
+
+/// Opening must not wait, as it would for the other end of a named pipe; nor, where a link has no business, follow one.
+fn no_waiting(options: &mut OpenOptions, no_link: bool) {
     #[cfg(unix)]
     {
         use cap_std::fs::OpenOptionsExt;
-        options.custom_flags(libc::O_NONBLOCK);
+        options.custom_flags(libc::O_NONBLOCK | if no_link { libc::O_NOFOLLOW } else { 0 });
     }
     #[cfg(not(unix))]
-    let _ = options;
+    let _ = (options, no_link);
 }
 
 /// Whether a name still leads to an open file.
@@ -340,7 +384,7 @@ impl Reader {
                     folder(&Location { base: Some(base.clone()), path: location.path.clone() }, false)?;
                 let mut options = OpenOptions::new();
                 options.read(true);
-                no_waiting(&mut options);
+                no_waiting(&mut options, false);
                 folder.open_with(name, &options)?.into_std()
             }
             // A path of the operating system may be a link to anywhere.
@@ -398,7 +442,7 @@ mod tests {
         operations.into_iter().for_each(|operation| sender.send(operation).unwrap());
         drop(sender);
         let replies = Mutex::new(Vec::new());
-        run(&receiver, &|reply| replies.lock().unwrap().push(reply.outcome));
+        run(&receiver, &|| false, &|reply| replies.lock().unwrap().push(reply.outcome));
         replies.into_inner().unwrap()
     }
 
@@ -434,6 +478,23 @@ mod tests {
         first.discard();
         Writer::create(&location(&folder, "a")).unwrap().commit(false).unwrap();
         assert_eq!(names(&folder), ["a"]);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_part_that_leads_elsewhere_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = folder.path().join("other");
+        std::fs::write(&other, "precious").unwrap();
+        std::os::unix::fs::symlink("other", folder.path().join("a.sortie-part")).unwrap();
+        std::fs::hard_link(&other, folder.path().join("b.sortie-part")).unwrap();
+        for name in ["a", "b"] {
+            assert_eq!(Writer::create(&location(&folder, name)).err().unwrap().kind, ErrorKind::File, "{name}");
+        }
+        assert_eq!(std::fs::read(&other).unwrap(), b"precious");
+        std::fs::write(folder.path().join("c.sortie-part"), "left by a killed process").unwrap();
+        Writer::create(&location(&folder, "c")).unwrap().commit(false).unwrap();
+        assert_eq!(std::fs::read(folder.path().join("c")).unwrap(), b"");
     }
 
     #[test]

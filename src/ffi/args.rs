@@ -1,7 +1,7 @@
 //! Reading what C hands over: strings, structs that may be older or newer, arrays.
 
 use std::ffi::{CStr, c_char, c_void};
-use std::mem::{MaybeUninit, size_of};
+use std::mem::{MaybeUninit, offset_of, size_of};
 use std::path::PathBuf;
 use std::slice;
 use std::sync::Arc;
@@ -13,10 +13,6 @@ use crate::error::{Reason, Refusal};
 use crate::event::BodyKind;
 use crate::request::{BaseDirectory, FileName, HttpVersion, Limit, Priority, Progress, Request};
 
-/// The size of sortie_request_desc in release 0.1.0.
-const FIRST_REQUEST_DESC: usize = size_of::<sortie_request_desc>();
-/// The size of sortie_client_config in release 0.1.0.
-const FIRST_CLIENT_CONFIG: usize = size_of::<sortie_client_config>();
 /// A struct_size beyond this is a mistake, not a newer struct.
 const MAX_STRUCT: usize = 4096;
 /// The most elements that an array in a struct may have.
@@ -87,32 +83,32 @@ unsafe fn array<'a, T>(items: *const T, count: u32, what: &str) -> Result<&'a [T
 pub(super) unsafe trait Sized0: Copy {
     /// The C name.
     const NAME: &'static str;
-    /// The size in the release that introduced it.
+    /// The size in the release that introduced it: up to the end of its last field then.
     const FIRST: usize;
 }
 
 // SAFETY: repr(C), begins with struct_size, and consists of integers and raw pointers.
 unsafe impl Sized0 for sortie_request_desc {
     const NAME: &'static str = "sortie_request_desc";
-    const FIRST: usize = FIRST_REQUEST_DESC;
+    const FIRST: usize = offset_of!(sortie_request_desc, bearer_token) + size_of::<*const c_char>();
 }
 
 // SAFETY: repr(C), begins with struct_size, and consists of integers and raw pointers.
 unsafe impl Sized0 for sortie_client_config {
     const NAME: &'static str = "sortie_client_config";
-    const FIRST: usize = FIRST_CLIENT_CONFIG;
+    const FIRST: usize = offset_of!(sortie_client_config, no_proxy) + size_of::<*const c_char>();
 }
 
 // SAFETY: repr(C), begins with struct_size, and consists of integers.
 unsafe impl Sized0 for sortie_timing {
     const NAME: &'static str = "sortie_timing";
-    const FIRST: usize = size_of::<sortie_timing>();
+    const FIRST: usize = offset_of!(sortie_timing, total_us) + size_of::<u64>();
 }
 
 // SAFETY: repr(C), begins with struct_size, and consists of integers.
 unsafe impl Sized0 for sortie_stats {
     const NAME: &'static str = "sortie_stats";
-    const FIRST: usize = size_of::<sortie_stats>();
+    const FIRST: usize = offset_of!(sortie_stats, connections) + size_of::<u64>();
 }
 
 /// Checks struct_size and returns it.
@@ -155,7 +151,8 @@ pub(super) unsafe fn read_struct<T: Sized0>(input: *const T) -> Result<T, Refusa
     }
 }
 
-/// Copies a struct out, as much of it as the caller's has room for; its struct_size stays as it was.
+/// Copies a struct out, as much of it as the caller's has room for, and zeros where that has more; its struct_size stays
+/// as it was.
 ///
 /// # Safety
 /// `output` is NULL or points to as many writable bytes as its first field says.
@@ -165,8 +162,12 @@ pub(super) unsafe fn write_struct<T: Sized0>(output: *mut T, value: T) -> Result
     let header = size_of::<u32>();
     let count = size.min(size_of::<T>()) - header;
     let from = (&raw const value).cast::<u8>();
-    // SAFETY: `count + header` is at most the caller's size and at most a T's.
-    unsafe { std::ptr::copy_nonoverlapping(from.add(header), output.cast::<u8>().add(header), count) };
+    let to = output.cast::<u8>();
+    // SAFETY: `count + header` is at most the caller's size and at most a T's, and `size` bytes are the caller's.
+    unsafe {
+        std::ptr::copy_nonoverlapping(from.add(header), to.add(header), count);
+        to.add(header + count).write_bytes(0, size - header - count);
+    }
     Ok(())
 }
 
@@ -372,10 +373,12 @@ pub(super) unsafe fn config(c: &sortie_client_config) -> Result<Config, Refusal>
         config.default_header(name, unsafe { optional_text(header.value, "header value") }?.unwrap_or(""))?;
     }
     for pin in unsafe { array(c.pins, c.pin_count, "pins") }? {
+        no_flags("pin", pin.flags, pin.reserved)?;
         let host = unsafe { text(pin.host, "pin host") }?.to_owned();
         config.pins.push(Pin { host, public_keys: unsafe { text(pin.public_keys, "pin public_keys") }?.to_owned() });
     }
     for given in unsafe { array(c.client_certificates, c.client_certificate_count, "client_certificates") }? {
+        no_flags("client certificate", given.flags, given.reserved)?;
         config.client_certificates.push(ClientCertificate {
             host: unsafe { text(given.host, "client certificate host") }?.to_owned(),
             certificate: unsafe { text(given.certificate_file, "certificate_file") }?.into(),
@@ -384,6 +387,7 @@ pub(super) unsafe fn config(c: &sortie_client_config) -> Result<Config, Refusal>
         });
     }
     for resolve in unsafe { array(c.resolves, c.resolve_count, "resolves") }? {
+        no_flags("resolve", resolve.flags, resolve.reserved)?;
         let address = unsafe { text(resolve.address, "resolve address") }?;
         let not_numeric = |_| Refusal::new(Reason::Argument, format!("resolve address '{address}' is not numeric"));
         config.resolves.push(Resolve {
@@ -401,6 +405,13 @@ pub(super) unsafe fn config(c: &sortie_client_config) -> Result<Config, Refusal>
         Some(url) => Proxy::Url { url: url.to_owned(), except },
     };
     Ok(config)
+}
+
+fn no_flags(what: &str, flags: u32, reserved: u32) -> Result<(), Refusal> {
+    if flags | reserved == 0 {
+        return Ok(());
+    }
+    Err(Refusal::new(Reason::Argument, format!("{what}: flags and reserved must be 0")))
 }
 
 fn port(number: u32) -> Result<Option<u16>, Refusal> {

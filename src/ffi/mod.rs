@@ -752,7 +752,20 @@ pub extern "C" fn sortie_last_error_message() -> *const c_char {
 pub unsafe extern "C" fn sortie_test_panic(client: *mut sortie_client) {
     // SAFETY: the caller promises a live client.
     if let Some(client) = unsafe { client.as_ref() } {
-        client.client.test_panic();
+        client.client.test_panic(false);
+    }
+}
+
+/// Makes the worker panic when it next has a request in hand.
+///
+/// cbindgen:ignore
+#[cfg(feature = "test-hooks")]
+#[doc(hidden)]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_test_panic_at_start(client: *mut sortie_client) {
+    // SAFETY: the caller promises a live client.
+    if let Some(client) = unsafe { client.as_ref() } {
+        client.client.test_panic(true);
     }
 }
 
@@ -837,8 +850,11 @@ mod tests {
         assert_eq!(size_of::<sortie_client_config>(), 176);
         assert_eq!(offset_of!(sortie_client_config, max_active), 56);
         assert_eq!(offset_of!(sortie_client_config, proxy), 160);
+        assert_eq!(size_of::<sortie_header>(), 16);
+        assert_eq!(size_of::<sortie_pin>(), 24);
+        assert_eq!(size_of::<sortie_client_certificate>(), 40);
         assert_eq!(size_of::<sortie_timing>(), 56);
         assert_eq!(size_of::<sortie_stats>(), 72);
-        assert_eq!(size_of::<sortie_resolve>(), 24);
+        assert_eq!(size_of::<sortie_resolve>(), 32);
     }
 }

@@ -103,7 +103,7 @@ pub const SORTIE_ERROR_INTERNAL: u32 = 22;
 /// sortie_event.error: the request waited in the queue for longer than its limit.
 pub const SORTIE_ERROR_QUEUE_TIMEOUT: u32 = 23;
 
-/// A body's kind: the default. In a request: text for one with a text Content-Type, else binary. In an event: no body.
+/// A body's kind: the default. In a request: text for a body in memory, binary for a file. In an event: there is no body.
 pub const SORTIE_BODY_DEFAULT: u32 = 0;
 /// A body's kind: text.
 pub const SORTIE_BODY_TEXT: u32 = 1;
@@ -172,7 +172,7 @@ pub const SORTIE_REQUEST_NO_SYNC: u32 = 8;
 pub struct sortie_header {
     /// The field's name, an HTTP token.
     pub name: *const c_char,
-    /// The field's value; no CR, LF or NUL. NULL counts as empty.
+    /// The field's value; no control character but TAB. NULL counts as empty.
     pub value: *const c_char,
 }
 
@@ -184,6 +184,10 @@ pub struct sortie_pin {
     pub host: *const c_char,
     /// One or more SHA-256 hashes of a DER public key, as "sha256//BASE64", separated by ';'. One must match.
     pub public_keys: *const c_char,
+    /// None yet; must be 0.
+    pub flags: u32,
+    /// Must be 0.
+    pub reserved: u32,
 }
 
 /// A certificate by which a server may ask the client to identify itself.
@@ -198,6 +202,10 @@ pub struct sortie_client_certificate {
     pub key_file: *const c_char,
     /// The private key's password; NULL if it has none.
     pub key_password: *const c_char,
+    /// None yet; must be 0.
+    pub flags: u32,
+    /// Must be 0.
+    pub reserved: u32,
 }
 
 /// An address to use for a host, in place of name lookup. Certificates are still checked against the host's name.
@@ -212,6 +220,10 @@ pub struct sortie_resolve {
     pub address_port: u32,
     /// A numeric IPv4 or IPv6 address.
     pub address: *const c_char,
+    /// None yet; must be 0.
+    pub flags: u32,
+    /// Must be 0.
+    pub reserved: u32,
 }
 
 /// How a client is set up. Zero in any field but struct_size means the default, so

@@ -13,7 +13,8 @@ use super::sockets::Sockets;
 use super::sys::{self, Raw};
 use super::tls::{self, Roots};
 use super::{Net, Transfer};
-use crate::config::{Config, TlsVersion};
+use crate::body::decoding::ACCEPTED;
+use crate::config::{Config, Pin, TlsVersion, canonical_host};
 use crate::error::Refusal;
 use crate::request::HttpVersion;
 
@@ -21,6 +22,11 @@ use crate::request::HttpVersion;
 const RECEIVE_BUFFER: i64 = 512 << 10;
 /// libcurl's own connect limit, which only has to be out of the way of ours.
 const NO_CONNECT_LIMIT: i64 = 0x7FFF_FFFF;
+
+/// A handler for a handle that is never used.
+struct Unused;
+
+impl curl::easy::Handler for Unused {}
 
 /// What every handle of a client has in common.
 pub(crate) struct Setup {
@@ -37,26 +43,26 @@ pub(crate) struct Setup {
 impl Setup {
     /// Reads the environment and the disk once, so that the worker never does.
     pub(crate) fn new(config: &Config) -> Result<Setup, Refusal> {
+        // curl-rust looks for roots on disk and in the environment when the process makes its first handle.
+        drop(Easy2::new(Unused));
         let text = |text: &str| CString::new(text).unwrap_or_default();
-        let bracketed = |host: &str| match host.parse::<std::net::Ipv6Addr>() {
-            Ok(address) => format!("[{address}]"),
-            Err(_) => host.to_owned(),
-        };
         let connect_to = config
             .resolves
             .iter()
             .map(|resolve| {
                 let port = |port: Option<u16>| port.map(|port| port.to_string()).unwrap_or_default();
                 let (from, to) = (port(resolve.port), port(resolve.address_port));
-                format!("{}:{from}:{}:{to}", bracketed(&resolve.host), bracketed(&resolve.address.to_string()))
+                let address = canonical_host("resolve address", &resolve.address.to_string())?;
+                Ok(format!("{}:{from}:{address}:{to}", canonical_host("resolve", &resolve.host)?))
             })
-            .collect();
+            .collect::<Result<_, Refusal>>()?;
+        let pin = |pin: &Pin| Ok((canonical_host("pin", &pin.host)?, text(&pin.public_keys)));
         Ok(Setup {
             roots: Roots::find(config.ca_file.as_deref())?,
             min_tls_version: config.min_tls_version,
             user_agent: config.user_agent.as_deref().map(text),
             proxy: ProxyChoice::new(&config.proxy)?,
-            pins: config.pins.iter().map(|pin| (pin.host.clone(), text(&pin.public_keys))).collect(),
+            pins: config.pins.iter().map(pin).collect::<Result<_, Refusal>>()?,
             certificates: tls::identities(&config.client_certificates)?,
             connect_to,
         })
@@ -67,6 +73,8 @@ impl Setup {
         raw.text(sys::OPT_PROTOCOLS_STR, Some(c"http,https"))?;
         raw.long(sys::OPT_PATH_AS_IS, 1)?;
         raw.long(sys::OPT_SUPPRESS_CONNECT_HEADERS, 1)?;
+        // Compression is asked for through libcurl and undone by us.
+        raw.long(curl_sys::CURLOPT_HTTP_CONTENT_DECODING, 0)?;
         raw.long(curl_sys::CURLOPT_BUFFERSIZE, RECEIVE_BUFFER)?;
         raw.long(curl_sys::CURLOPT_CONNECTTIMEOUT_MS, NO_CONNECT_LIMIT)?;
         raw.text(curl_sys::CURLOPT_USERAGENT, self.user_agent.as_deref())?;
@@ -91,9 +99,12 @@ impl Setup {
             raw.pointer(sys::OPT_PREREQDATA, handler.cast())?;
             raw.pointer(curl_sys::CURLOPT_CLOSESOCKETFUNCTION, close_socket as *const () as *const c_char)?;
             raw.pointer(curl_sys::CURLOPT_CLOSESOCKETDATA, Arc::as_ptr(sockets).cast())?;
-            // curl-rust's hook into the TLS context does nothing here, and makes libcurl load the roots at once.
-            raw.pointer(curl_sys::CURLOPT_SSL_CTX_FUNCTION, std::ptr::null())
+            // curl-rust's hook into the TLS context does nothing here, and makes libcurl load the roots at once. Schannel has
+            // no such hook.
+            #[cfg(unix)]
+            raw.pointer(curl_sys::CURLOPT_SSL_CTX_FUNCTION, std::ptr::null())?;
         }
+        Ok(())
     }
 }
 
@@ -105,8 +116,9 @@ extern "C" fn connected<H: Transfer>(
     _local_port: c_int,
 ) -> c_int {
     // SAFETY: set in `Setup::apply`; libcurl calls back on the worker thread, where nobody else has the handler then.
-    let told = catch_unwind(AssertUnwindSafe(|| unsafe { (*handler.cast::<H>()).connected() }));
-    c_int::from(told.is_err())
+    let handler = unsafe { &mut *handler.cast::<H>() };
+    let told = catch_unwind(AssertUnwindSafe(|| handler.connected()));
+    c_int::from(!told.unwrap_or(false))
 }
 
 extern "C" fn close_socket(sockets: *mut c_void, socket: curl_sys::curl_socket_t) -> c_int {
@@ -135,7 +147,7 @@ pub(crate) struct Hop<'a> {
     pub(crate) headers: Vec<(&'a str, &'a str)>,
     pub(crate) credential: Credential<'a>,
     pub(crate) version: HttpVersion,
-    /// Whether to ask for compression, and to undo it.
+    /// Whether to ask for compression.
     pub(crate) compression: bool,
 }
 
@@ -198,10 +210,11 @@ impl<H: Transfer> Easy<H> {
         let raw = Raw(easy.raw());
         raw.text(curl_sys::CURLOPT_PROXY, Some(c""))?;
         raw.text(curl_sys::CURLOPT_NOPROXY, Some(setup.proxy.except()))?;
-        raw.text(curl_sys::CURLOPT_ACCEPT_ENCODING, Some(c""))?;
+        raw.text(curl_sys::CURLOPT_ACCEPT_ENCODING, Some(ACCEPTED))?;
         let applied = Applied {
             mode: Mode::Get,
-            method: "GET".to_owned(),
+            // Not even GET: with a body it would go out as PUT.
+            method: String::new(),
             headers: false,
             credential: false,
             version: HttpVersion::Default,
@@ -234,8 +247,7 @@ impl<H: Transfer> Easy<H> {
             self.applied.version = hop.version;
         }
         if self.applied.compression != hop.compression {
-            // The empty string stands for every encoding that libcurl was built with.
-            raw.text(curl_sys::CURLOPT_ACCEPT_ENCODING, hop.compression.then_some(c""))?;
+            raw.text(curl_sys::CURLOPT_ACCEPT_ENCODING, hop.compression.then_some(ACCEPTED))?;
             self.applied.compression = hop.compression;
         }
         self.set_host_options(hop, setup)
@@ -332,6 +344,7 @@ impl<H: Transfer> Easy<H> {
             return Ok(());
         }
         let host = hop.url.host_str().unwrap_or("");
+        let host = host.strip_suffix('.').unwrap_or(host);
         let pin = setup.pins.iter().position(|(name, _)| name.eq_ignore_ascii_case(host));
         if self.applied.pin != pin {
             let keys = pin.and_then(|pin| setup.pins.get(pin)).map(|(_, keys)| keys.as_c_str());
@@ -366,8 +379,15 @@ impl<H: Transfer> Easy<H> {
         i64::from(Raw(self.easy.raw()).info_long(sys::INFO_HTTP_CONNECTCODE))
     }
 
-    pub(crate) fn uses_proxy(&self) -> bool {
-        self.applied.proxy.is_some()
+    /// Whether the last hop went through a proxy.
+    pub(crate) fn used_proxy(&self) -> bool {
+        Raw(self.easy.raw()).info_long(sys::INFO_USED_PROXY) != 0
+    }
+
+    /// How many connections were made for the last hop.
+    pub(crate) fn connections(&self) -> u64 {
+        #[allow(clippy::useless_conversion)] // c_long has 32 bits on Windows
+        u64::try_from(i64::from(Raw(self.easy.raw()).info_long(sys::INFO_NUM_CONNECTS))).unwrap_or(0)
     }
 
     /// Where the last hop's time went.
@@ -392,6 +412,11 @@ impl<H: Transfer> Active<H> {
         self.handle.get_ref()
     }
 
+    /// A way to ask about the connection from inside a callback.
+    pub(crate) fn connection(&self) -> Connection {
+        Connection(self.handle.raw())
+    }
+
     /// Pauses the directions that are `true`, lets the others go on. Unpausing may call back at once.
     pub(crate) fn pause(&self, receive: bool, send: bool) {
         let bit = |paused, bit| if paused { bit } else { 0 };
@@ -404,20 +429,16 @@ impl<H: Transfer> Active<H> {
         let easy = multi.remove2(handle).ok()?;
         Some(Easy { easy, applied, line })
     }
-
-    /// A copyable way to ask libcurl how many body bytes have come over the wire, for use inside its callbacks.
-    pub(crate) fn meter(&self) -> Meter {
-        Meter(self.handle.raw())
-    }
 }
 
-/// Reads a running transfer's wire count. Kept by that transfer's own handler, and so never longer than the handle.
+/// The connection of a running transfer. Kept by that transfer's own handler, and so never longer than the handle.
 #[derive(Clone, Copy)]
-pub(crate) struct Meter(*mut curl_sys::CURL);
+pub(crate) struct Connection(*mut curl_sys::CURL);
 
-impl Meter {
-    pub(crate) fn received(self) -> u64 {
-        u64::try_from(Raw(self.0).info_offset(sys::INFO_SIZE_DOWNLOAD_T)).unwrap_or(0)
+impl Connection {
+    /// Whether HTTP/2 was agreed on in the TLS handshake; `None` if that cannot be told.
+    pub(crate) fn negotiated_http2(self) -> Option<bool> {
+        tls::negotiated_protocol(Raw(self.0)).map(|protocol| protocol == b"h2")
     }
 }
 

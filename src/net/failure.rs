@@ -9,11 +9,23 @@ use crate::error::{ErrorKind, Failure};
 /// Explains why a transfer that libcurl ended with `code` failed.
 pub(crate) fn explain<H: Transfer>(easy: &mut Easy<H>, code: CURLcode, origin: &str, connected: bool) -> Failure {
     let proxy_status = easy.proxy_status();
-    let refused_by_proxy = easy.uses_proxy() && proxy_status != 0 && !(200..300).contains(&proxy_status);
-    let kind = if refused_by_proxy { ErrorKind::Proxy } else { kind_of(code, easy.uses_proxy(), connected) };
+    let proxy = easy.used_proxy();
+    let refused_by_proxy = proxy && proxy_status != 0 && !(200..300).contains(&proxy_status);
     let text = easy.take_error_text().unwrap_or_else(|| curl::Error::new(code).description().to_owned());
+    let kind = if refused_by_proxy {
+        ErrorKind::Proxy
+    } else if is_late_alert(code, &text) {
+        ErrorKind::Tls
+    } else {
+        kind_of(code, proxy, connected)
+    };
     let text = text.trim_end_matches(['\n', '.', ' ']);
     Failure::new(kind, format!("{}: {origin}: {text}", kind.text()))
+}
+
+/// TLS 1.3 lets a server refuse the client's certificate after the handshake, when the response is read.
+fn is_late_alert(code: CURLcode, text: &str) -> bool {
+    code == curl_sys::CURLE_RECV_ERROR && text.contains("SSL routines") && text.contains("alert")
 }
 
 fn kind_of(code: CURLcode, proxy: bool, connected: bool) -> ErrorKind {
@@ -25,6 +37,8 @@ fn kind_of(code: CURLcode, proxy: bool, connected: bool) -> ErrorKind {
         curl_sys::CURLE_SSL_CONNECT_ERROR
         | curl_sys::CURLE_SSL_CIPHER
         | curl_sys::CURLE_SSL_CERTPROBLEM
+        // Said in a transfer only of a private key or certificate that cannot be loaded.
+        | curl_sys::CURLE_BAD_FUNCTION_ARGUMENT
         | curl_sys::CURLE_SSL_ENGINE_INITFAILED => ErrorKind::Tls,
         curl_sys::CURLE_PEER_FAILED_VERIFICATION
         | curl_sys::CURLE_SSL_CACERT_BADFILE

@@ -8,21 +8,23 @@
 mod easy;
 mod failure;
 mod proxy;
+pub(crate) mod signals;
 mod sockets;
 mod sys;
 mod tls;
 mod wake;
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
 use curl::easy::Handler;
 use curl::multi::{Events, Multi};
 
-pub(crate) use easy::{Active, Credential, Easy, Hop, Meter, Setup};
+pub(crate) use easy::{Active, Connection, Credential, Easy, Hop, Setup};
 pub(crate) use failure::explain;
-pub(crate) use sockets::Sockets;
+pub(crate) use sockets::{Owner, Sockets};
 pub(crate) use wake::Wake;
 
 #[cfg(unix)]
@@ -49,8 +51,9 @@ fn borrowed(place: usize) -> std::os::windows::io::BorrowedSocket<'static> {
 
 /// What libcurl's callbacks tell, beyond curl-rust's own.
 pub(crate) trait Transfer: Handler {
-    /// A connection is ready for this transfer, new or used again.
-    fn connected(&mut self);
+    /// A connection is ready for this transfer, new or used again. Comes once more when libcurl sends the request again
+    /// because a used connection turned out to be dead; `false` keeps it from that and ends the transfer.
+    fn connected(&mut self) -> bool;
 }
 
 /// The multi handle and the readiness of its sockets.
@@ -66,11 +69,15 @@ impl Net {
         let mut multi = Multi::new();
         let sockets = Arc::new(Sockets::new(Arc::clone(&wake.poller)));
         let watched = Arc::clone(&sockets);
-        multi.socket_function(move |socket, events, _| watched.want(socket, &events)).map_err(io::Error::other)?;
+        // curl-rust would keep a panic in these for the thread's every later call.
+        let guarded = |body: &mut dyn FnMut()| drop(catch_unwind(AssertUnwindSafe(body)));
+        multi
+            .socket_function(move |socket, events, _| guarded(&mut || watched.want(socket, &events)))
+            .map_err(io::Error::other)?;
         let timed = Arc::clone(&sockets);
         multi
             .timer_function(move |after| {
-                timed.set_timer(after);
+                guarded(&mut || timed.set_timer(after));
                 true
             })
             .map_err(io::Error::other)?;
@@ -86,11 +93,6 @@ impl Net {
         &self.sockets
     }
 
-    /// Connections opened since creation.
-    pub(crate) fn connections(&self) -> u64 {
-        self.sockets.opened_count()
-    }
-
     /// Starts a transfer; `token` comes back when it has finished.
     pub(crate) fn start<H: Transfer>(&self, easy: Easy<H>, token: usize) -> Result<Active<H>, String> {
         easy.start(&self.multi, token)
@@ -102,10 +104,10 @@ impl Net {
     }
 
     /// Runs libcurl's timer if it is due, which also starts what was just added.
-    pub(crate) fn run_timer(&self, now: Instant) {
+    pub(crate) fn run_timer(&self) {
         // Bounded, since a timer of 0 can follow another; what is left comes in the worker's next turn.
         for _ in 0..8 {
-            if !self.sockets.take_due_timer(now) {
+            if !self.sockets.take_due_timer(Instant::now()) {
                 return;
             }
             let _ = self.multi.timeout();

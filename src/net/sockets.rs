@@ -5,6 +5,7 @@
 //! out if the socket then reports something nobody wants. libcurl's own descriptors (those of its name lookup) are
 //! closed without notice and are therefore removed at once.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,9 +21,12 @@ struct Entry {
     wanted: Interest,
     /// What the kernel was told.
     registered: Option<Interest>,
-    /// Whether it was opened by us, so that its closing is noticed.
-    ours: bool,
+    /// For whom it was opened by us, so that its closing is noticed.
+    owner: Option<Owner>,
 }
+
+/// The queue that a connection was opened for.
+pub(crate) type Owner = u64;
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Interest {
@@ -40,7 +44,8 @@ impl Interest {
 struct Table {
     entries: Vec<Entry>,
     timer: Option<Instant>,
-    opened: u64,
+    /// How many sockets are open for each owner.
+    open: HashMap<Owner, u32>,
 }
 
 /// The sockets of one multi handle, and its timer.
@@ -72,24 +77,34 @@ impl Sockets {
         Sockets { poller, table: Mutex::default() }
     }
 
-    /// Connections opened since creation.
-    pub(super) fn opened_count(&self) -> u64 {
-        self.table.lock().opened
+    /// Notes a socket that was opened for libcurl.
+    pub(crate) fn opened(&self, socket: Socket, owner: Owner) {
+        if let Some(place) = place(socket) {
+            let mut table = self.table.lock();
+            *table.entry(place) = Entry { owner: Some(owner), ..Entry::default() };
+            *table.open.entry(owner).or_default() += 1;
+        }
     }
 
-    /// Notes a socket that was opened for libcurl.
-    pub(crate) fn opened(&self, socket: Socket) {
-        let mut table = self.table.lock();
-        table.opened += 1;
-        if let Some(place) = place(socket) {
-            *table.entry(place) = Entry { ours: true, ..Entry::default() };
-        }
+    /// How many sockets are open for an owner.
+    pub(crate) fn open(&self, owner: Owner) -> u32 {
+        self.table.lock().open.get(&owner).copied().unwrap_or(0)
     }
 
     /// Forgets a socket that is about to be closed.
     pub(super) fn closing(&self, socket: Socket) {
         let Some(place) = place(socket) else { return };
-        let entry = std::mem::take(self.table.lock().entry(place));
+        let mut table = self.table.lock();
+        let entry = std::mem::take(table.entry(place));
+        if let Some(owner) = entry.owner {
+            let left = table.open.get(&owner).map_or(0, |open| open.saturating_sub(1));
+            if left == 0 {
+                table.open.remove(&owner);
+            } else {
+                table.open.insert(owner, left);
+            }
+        }
+        drop(table);
         if entry.registered.is_some() {
             self.delete(place);
         }
@@ -102,7 +117,7 @@ impl Sockets {
         let entry = table.entry(place);
         if events.remove() {
             entry.wanted = Interest::default();
-            if !entry.ours {
+            if entry.owner.is_none() {
                 let registered = entry.registered.take().is_some();
                 if registered {
                     self.delete(place);

@@ -17,11 +17,14 @@ pub(super) const MOPT_QUICK_EXIT: CURLMoption = 21;
 
 const INFO_OFF_T: CURLINFO = 0x60_0000;
 const INFO_LONG: CURLINFO = 0x20_0000;
-pub(super) const INFO_SIZE_DOWNLOAD_T: CURLINFO = INFO_OFF_T + 8;
 pub(super) const INFO_NAMELOOKUP_TIME_T: CURLINFO = INFO_OFF_T + 51;
 pub(super) const INFO_CONNECT_TIME_T: CURLINFO = INFO_OFF_T + 52;
 pub(super) const INFO_STARTTRANSFER_TIME_T: CURLINFO = INFO_OFF_T + 54;
 pub(super) const INFO_APPCONNECT_TIME_T: CURLINFO = INFO_OFF_T + 56;
+pub(super) const INFO_NUM_CONNECTS: CURLINFO = INFO_LONG + 26;
+pub(super) const INFO_USED_PROXY: CURLINFO = INFO_LONG + 66;
+#[cfg(unix)]
+const INFO_TLS_SSL_PTR: CURLINFO = 0x40_0000 + 45;
 pub(super) const INFO_HTTP_CONNECTCODE: CURLINFO = INFO_LONG + 22;
 
 /// CURLE_PROXY: a SOCKS proxy refused.
@@ -86,6 +89,23 @@ impl Raw {
         // SAFETY: the handle is live, and the info writes a long.
         let code = unsafe { curl_sys::curl_easy_getinfo(self.0, info, &raw mut value) };
         if code == curl_sys::CURLE_OK { value } else { 0 }
+    }
+
+    /// OpenSSL's session of the handle's connection, if it has one.
+    #[cfg(unix)]
+    pub(super) fn openssl_session(self) -> Option<*mut std::ffi::c_void> {
+        #[repr(C)]
+        struct TlsSessionInfo {
+            backend: c_int,
+            internals: *mut std::ffi::c_void,
+        }
+        const BACKEND_OPENSSL: c_int = 1;
+        let mut info: *const TlsSessionInfo = std::ptr::null();
+        // SAFETY: the handle is live, and the info writes a pointer to a curl_tlssessioninfo that the handle owns.
+        let code = unsafe { curl_sys::curl_easy_getinfo(self.0, INFO_TLS_SSL_PTR, &raw mut info) };
+        // SAFETY: NULL, or as above.
+        let info = unsafe { info.as_ref() }.filter(|_| code == curl_sys::CURLE_OK)?;
+        (info.backend == BACKEND_OPENSSL && !info.internals.is_null()).then_some(info.internals)
     }
 
     /// Pauses and unpauses: the directions in `mask` are paused, others go on.

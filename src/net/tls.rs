@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::path::{Path, PathBuf};
 
 use super::sys::Raw;
-use crate::config::ClientCertificate;
+use crate::config::{ClientCertificate, canonical_host};
 use crate::error::{Reason, Refusal};
 
 /// The roots that servers' certificates are checked against.
@@ -48,7 +48,9 @@ impl Roots {
             return Ok(());
         }
         raw.text(curl_sys::CURLOPT_CAINFO, self.file.as_deref())?;
-        raw.text(curl_sys::CURLOPT_CAPATH, self.directory.as_deref())
+        #[cfg(unix)]
+        raw.text(curl_sys::CURLOPT_CAPATH, self.directory.as_deref())?;
+        Ok(())
     }
 }
 
@@ -81,7 +83,7 @@ pub(super) fn identities(given: &[ClientCertificate]) -> Result<Vec<(String, Ide
             let password = given.password.as_deref().map(CString::new).transpose();
             let password = password.map_err(|_| Refusal::new(Reason::Argument, "key_password holds a NUL"))?;
             let identity = Identity { certificate: c_path(&given.certificate)?, key: c_path(key)?, password };
-            Ok((given.host.clone(), identity))
+            Ok((canonical_host("client certificate", &given.host)?, identity))
         })
         .collect()
 }
@@ -90,4 +92,23 @@ pub(super) fn apply_identity(raw: Raw, identity: Option<&Identity>) -> Result<()
     raw.text(curl_sys::CURLOPT_SSLCERT, identity.map(|identity| identity.certificate.as_c_str()))?;
     raw.text(curl_sys::CURLOPT_SSLKEY, identity.map(|identity| identity.key.as_c_str()))?;
     raw.text(curl_sys::CURLOPT_KEYPASSWD, identity.and_then(|identity| identity.password.as_deref()))
+}
+
+/// What the TLS handshake of a handle's connection agreed on to speak (ALPN), if anything.
+#[cfg(unix)]
+pub(super) fn negotiated_protocol<'a>(raw: Raw) -> Option<&'a [u8]> {
+    let ssl = raw.openssl_session()?;
+    let (mut protocol, mut length) = (std::ptr::null(), 0);
+    // SAFETY: libcurl gives the session of the connection that the handle holds now.
+    unsafe { openssl_sys::SSL_get0_alpn_selected(ssl.cast(), &raw mut protocol, &raw mut length) };
+    if protocol.is_null() {
+        return Some(b"");
+    }
+    // SAFETY: OpenSSL keeps the protocol's name as long as the session; it is only compared at once.
+    Some(unsafe { std::slice::from_raw_parts(protocol, length as usize) })
+}
+
+#[cfg(not(unix))]
+pub(super) fn negotiated_protocol<'a>(_: Raw) -> Option<&'a [u8]> {
+    None
 }

@@ -13,6 +13,8 @@ use crate::slots::RequestId;
 const PROMOTION: Duration = Duration::from_secs(10);
 /// How many requests a host that speaks HTTP/2 gets at a time.
 const MAX_STREAMS: u32 = 100;
+/// After how many ended requests a host that could not take more at a time is tried with more.
+const STREAMS_RISE: u32 = 32;
 /// How many places such a host takes of the limit in all: its connections.
 const MAX_STREAM_PLACES: u32 = 2;
 /// How many hosts are remembered when nothing is under way to them.
@@ -57,6 +59,12 @@ struct Host {
     active: u32,
     /// Of the active ones, those that have a connection.
     connected: u32,
+    /// A request that went alone has ended without a connection: until one gets through, none has to wait for another.
+    unreachable: bool,
+    /// How many requests it gets at a time if it speaks HTTP/2.
+    streams: u32,
+    /// Requests ended since `streams` was last changed.
+    ended: u32,
     /// Where the host stands among those that could start something.
     listed: Option<(bool, Rank)>,
 }
@@ -65,10 +73,10 @@ impl Host {
     /// How many requests it may have at a time, as things stand.
     fn capacity(&self, per_host: u32) -> u32 {
         match self.protocol {
-            Protocol::Http1 => per_host,
-            Protocol::Unknown | Protocol::Http2 if self.connected == 0 => 1,
-            Protocol::Unknown => per_host,
-            Protocol::Http2 => MAX_STREAMS.max(per_host),
+            Protocol::Unknown | Protocol::Http2 if self.connected == 0 && !self.unreachable => 1,
+            Protocol::Unknown | Protocol::Http1 => per_host,
+            Protocol::Http2 if self.connected == 0 => per_host,
+            Protocol::Http2 => self.streams,
         }
     }
 
@@ -151,7 +159,27 @@ impl Admission {
 
     /// An active request has a connection.
     pub(super) fn connected(&mut self, host: HostId) {
-        self.change(host, |state| state.connected += 1);
+        self.change(host, |state| {
+            state.connected += 1;
+            state.unreachable = false;
+        });
+    }
+
+    /// An active request found no stream free on the host's HTTP/2 connections: it goes back to the queue, and the host gets
+    /// no more at a time than it has now.
+    pub(super) fn crowded(&mut self, host: HostId, rank: Rank, id: RequestId) {
+        self.change(host, |state| {
+            state.active = state.active.saturating_sub(1);
+            state.streams = state.active.max(1);
+            state.ended = 0;
+            state.waiting.insert(rank, id);
+        });
+        self.waiting += 1;
+    }
+
+    /// Whether a host is known to speak HTTP/2.
+    pub(super) fn speaks_http2(&self, host: HostId) -> bool {
+        self.host(host).is_some_and(|state| state.protocol == Protocol::Http2)
     }
 
     /// A response has shown what the host speaks.
@@ -166,6 +194,13 @@ impl Admission {
         self.change(host, |state| {
             state.active = state.active.saturating_sub(1);
             state.connected = state.connected.saturating_sub(u32::from(connected));
+            state.unreachable |= !connected && state.connected == 0;
+            state.ended += 1;
+            if state.ended >= STREAMS_RISE && state.streams < MAX_STREAMS {
+                // What one connection could not take, a second one may.
+                state.streams = (state.streams * 2).min(MAX_STREAMS);
+                state.ended = 0;
+            }
         });
         self.forget_idle_hosts();
     }
@@ -175,8 +210,17 @@ impl Admission {
     }
 
     fn add_host(&mut self, name: &str, protocol: Protocol) -> HostId {
-        let host =
-            Host { name: name.to_owned(), protocol, waiting: BTreeMap::new(), active: 0, connected: 0, listed: None };
+        let host = Host {
+            name: name.to_owned(),
+            protocol,
+            waiting: BTreeMap::new(),
+            active: 0,
+            connected: 0,
+            unreachable: false,
+            streams: MAX_STREAMS,
+            ended: 0,
+            listed: None,
+        };
         let id = match self.free.pop() {
             Some(free) => HostId(free),
             None => {
@@ -330,6 +374,43 @@ mod tests {
         f.admission.connected(host);
         f.admission.leave(host, true);
         assert_eq!(f.admission.used, 0);
+    }
+
+    #[test]
+    fn an_unreachable_host_does_not_serialise_its_queue() {
+        let mut f = Fixture::new(64, 4);
+        let ids: Vec<_> = (0..9).map(|_| f.add("a", Protocol::Unknown, Priority::Normal, 0)).collect();
+        let host = ids[0].1;
+        assert_eq!(f.all().len(), 1);
+        f.admission.leave(host, false);
+        assert_eq!(f.all().len(), 4, "none waits for another any more");
+        f.admission.connected(host);
+        for connected in [true, false, false, false] {
+            f.admission.leave(host, connected);
+        }
+        assert_eq!(f.all().len(), 4);
+    }
+
+    #[test]
+    fn a_host_with_few_streams_gets_no_more_at_a_time() {
+        let mut f = Fixture::new(64, 16);
+        let all: Vec<_> = (0..50).map(|_| f.add("a", Protocol::Http2, Priority::Normal, 0)).collect();
+        let host = all[0].1;
+        assert_eq!(f.all(), [all[0].0]);
+        f.admission.connected(host);
+        let started = f.all();
+        assert_eq!(started.len(), 49);
+        for (id, _, rank) in &all[5..] {
+            f.admission.crowded(host, *rank, *id);
+        }
+        assert_eq!((f.all().len(), f.admission.waiting()), (0, 45), "five is what it takes");
+        f.admission.leave(host, false);
+        assert_eq!(f.all(), [all[5].0], "in the order they had");
+        for _ in 0..STREAMS_RISE {
+            f.admission.leave(host, false);
+            f.all();
+        }
+        assert!(f.admission.host(host).unwrap().streams > 5, "it is tried with more in time");
     }
 
     #[test]

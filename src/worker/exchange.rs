@@ -12,15 +12,17 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use curl::easy::{Handler, ReadError, SeekResult, WriteError};
+use parking_lot::Mutex;
 
 use crate::body::content_type;
+use crate::body::decoding::{Broken, Decoder};
 use crate::body::disk::{Key, Location, Op};
 use crate::body::source::{Pull, Source};
 use crate::budget::{Body, Budget};
 use crate::error::{ErrorKind, Failure, bytes_text};
 use crate::event::{Event, EventKind, Producer, Response};
 use crate::headers::Headers;
-use crate::net::{Meter, Sockets, Transfer};
+use crate::net::{Connection, Owner, Sockets, Transfer};
 use crate::request::{Progress, Request};
 use crate::slots::RequestId;
 use crate::text::Text;
@@ -29,6 +31,8 @@ use crate::text::Text;
 const DISK_WINDOW: usize = 1 << 20;
 /// How much is handed to the disk at a time.
 const DISK_CHUNK: usize = 256 << 10;
+/// The most that comes at a time: a piece of decompressed data.
+const MAX_PIECE: usize = 64 << 10;
 /// How much memory a response gets at once because it says how long it is; beyond, it has to come.
 const MAX_RESERVE: u64 = 16 << 20;
 /// How much of a redirect's body is read so that the connection can be used again.
@@ -38,8 +42,8 @@ const MAX_SPARE_BUFFERS: usize = 16;
 
 /// What a callback has seen and the worker has to act on.
 pub(super) enum Notice {
-    /// A connection is ready.
-    Connected(RequestId),
+    /// A connection is ready for this attempt.
+    Connected(Key),
     /// The response shows what the host speaks.
     Speaks { id: RequestId, http2: bool },
     /// Receiving paused until events are drained.
@@ -54,6 +58,8 @@ pub(super) struct Outlet {
     /// The client's clock, as of this turn.
     pub(super) now: Cell<Duration>,
     pub(super) suspended: Cell<bool>,
+    /// Locked while a body is read that the host may have lent; true once it is taken back.
+    pub(super) lending: Arc<Mutex<bool>>,
     pub(super) notices: RefCell<Vec<Notice>>,
     pub(super) spare: RefCell<Vec<Vec<u8>>>,
     pub(super) bytes_received: Cell<u64>,
@@ -71,7 +77,7 @@ impl Outlet {
     }
 
     fn disk_buffer(&self) -> Vec<u8> {
-        self.spare.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(DISK_CHUNK))
+        self.spare.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(DISK_CHUNK + MAX_PIECE))
     }
 
     /// Keeps a buffer for the next download.
@@ -90,7 +96,7 @@ pub(super) enum Sink {
     Undecided,
     Memory(Vec<u8>),
     File(FileSink),
-    /// A redirect's body.
+    /// A redirect's body, or none.
     Discard(u64),
 }
 
@@ -105,11 +111,21 @@ pub(super) struct FileSink {
 /// The state of one attempt at a request.
 pub(super) struct Flow {
     pub(super) id: RequestId,
+    pub(super) attempt: u32,
+    /// For whom connections are counted, and how many there may be.
+    pub(super) owner: Owner,
+    pub(super) max_connections: u32,
+    /// There were as many already: this transfer has to wait for a stream on one of them.
+    pub(super) crowded: bool,
+    /// Set once the transfer is running.
+    pub(super) connection: Option<Connection>,
     pub(super) user_data: u64,
     pub(super) url: Text,
     pub(super) progress: Progress,
     pub(super) follow_redirects: bool,
     pub(super) is_head: bool,
+    /// Whether sending the request twice does no harm.
+    pub(super) idempotent: bool,
     pub(super) max_body: u64,
     /// Where a 2xx body goes, if to a file.
     pub(super) file: Option<(Key, Location)>,
@@ -124,7 +140,9 @@ pub(super) struct Flow {
     pub(super) sink: Sink,
     /// Bytes of the response's body on the wire in all; -1 if unknown.
     pub(super) declared: i64,
-    encoded: bool,
+    /// Whether to undo what the response was compressed by.
+    pub(super) decompress: bool,
+    decoder: Option<Decoder>,
     /// Bytes of the response's body that have come, on the wire.
     pub(super) received: u64,
     /// Bytes of the request's body that libcurl has taken.
@@ -133,10 +151,10 @@ pub(super) struct Flow {
     pub(super) failure: Option<Failure>,
     pub(super) receive_paused: bool,
     pub(super) send_paused: bool,
+    /// The worker knows that it waits for events to be drained.
+    pub(super) starved: bool,
     pub(super) connected: bool,
     pub(super) last_activity: Duration,
-    /// Set once the transfer is running.
-    pub(super) meter: Option<Meter>,
     /// BEGAN has been sent.
     pub(super) began: bool,
     /// The furthest that progress was told of: it never goes back, even when a body is sent again.
@@ -147,11 +165,17 @@ impl Flow {
     pub(super) fn new(id: RequestId, request: &Request, source: Source, now: Duration) -> Flow {
         Flow {
             id,
+            attempt: 0,
+            owner: 0,
+            max_connections: u32::MAX,
+            crowded: false,
+            connection: None,
             user_data: request.user_data,
             url: request.requested.clone(),
             progress: request.progress,
             follow_redirects: request.follow_redirects,
             is_head: false,
+            idempotent: false,
             max_body: u64::MAX,
             file: None,
             source,
@@ -162,15 +186,16 @@ impl Flow {
             redirect: None,
             sink: Sink::Undecided,
             declared: -1,
-            encoded: false,
+            decompress: true,
+            decoder: None,
             received: 0,
             sent: 0,
             failure: None,
             receive_paused: false,
             send_paused: false,
+            starved: false,
             connected: false,
             last_activity: now,
-            meter: None,
             began: false,
             told: 0,
         }
@@ -209,9 +234,13 @@ impl Flow {
             self.status = code.and_then(|code| code.parse().ok()).unwrap_or(0);
             return true;
         }
+        if self.head_done {
+            // Trailers: they come too late to be headers.
+            return true;
+        }
         if line.is_empty() {
             let interim = (100..200).contains(&self.status);
-            return self.head_done || interim || self.on_head(outlet);
+            return interim || self.on_head(outlet);
         }
         if let Some(colon) = line.iter().position(|byte| *byte == b':') {
             let (name, value) = line.split_at(colon);
@@ -224,31 +253,51 @@ impl Flow {
     fn on_head(&mut self, outlet: &Outlet) -> bool {
         self.head_done = true;
         outlet.notice(Notice::Speaks { id: self.id, http2: self.http2 });
-        let is_set = |name| self.headers.get(name).is_some_and(|value: &str| !value.eq_ignore_ascii_case("identity"));
-        self.encoded = is_set("Content-Encoding");
         let no_body = self.is_head || matches!(self.status, 204 | 304);
         self.declared = if no_body {
             0
-        } else if is_set("Transfer-Encoding") {
+        } else if self.headers.get("Transfer-Encoding").is_some() {
             -1
         } else {
             self.headers.get("Content-Length").and_then(|length| length.trim().parse().ok()).unwrap_or(-1)
         };
-        if self.follow_redirects
-            && matches!(self.status, 301 | 302 | 303 | 307 | 308)
-            && let Some(location) = self.headers.get("Location")
-        {
+        let redirects = self.follow_redirects && matches!(self.status, 301 | 302 | 303 | 307 | 308);
+        if let Some(location) = self.headers.get("Location").filter(|_| redirects) {
             self.redirect = Some(location.to_owned());
             self.sink = Sink::Discard(0);
             return true;
         }
+        if no_body {
+            self.sink = Sink::Discard(0);
+        } else if !self.prepare_body(outlet) {
+            return false;
+        }
+        if self.progress == Progress::Download && !self.began {
+            self.began = true;
+            self.tell_began(outlet);
+        }
+        true
+    }
+
+    /// Decides where the body goes.
+    fn prepare_body(&mut self, outlet: &Outlet) -> bool {
+        if let Some(encoding) = self.headers.get("Content-Encoding").filter(|_| self.decompress) {
+            match Decoder::for_header(encoding) {
+                Ok(decoder) => self.decoder = decoder,
+                Err(()) => {
+                    let message = format!("the response's Content-Encoding '{encoding}' was not asked for");
+                    self.fail(ErrorKind::Decode, message);
+                    return false;
+                }
+            }
+        }
         let declared = u64::try_from(self.declared).unwrap_or(0);
-        match self.file.take_if(|_| (200..300).contains(&self.status) && !no_body) {
+        match self.file.take_if(|_| (200..300).contains(&self.status)) {
             Some((key, location)) => {
                 outlet.to_disk(Op::Create(key, location));
                 self.sink = Sink::File(FileSink { key, buffer: outlet.disk_buffer(), in_flight: 0 });
             }
-            None if declared > self.max_body => {
+            None if declared > self.max_body && self.decoder.is_none() => {
                 self.too_large(declared);
                 return false;
             }
@@ -258,10 +307,6 @@ impl Flow {
                 let _ = body.try_reserve_exact(usize::try_from(declared.min(MAX_RESERVE)).unwrap_or(0) + 1);
                 self.sink = Sink::Memory(body);
             }
-        }
-        if self.progress == Progress::Download && !self.began {
-            self.began = true;
-            self.tell_began(outlet);
         }
         true
     }
@@ -284,46 +329,80 @@ impl Flow {
         self.fail(ErrorKind::BodyTooLarge, format!("the response body is {size} or more, the limit is {limit}"));
     }
 
-    /// Bytes of the body, decoded. `None`: pause, and give them again later.
+    /// Bytes of the body as they came. `None`: pause, and give them again later.
     fn receive(&mut self, data: &[u8], outlet: &Outlet) -> Option<bool> {
-        if outlet.suspended.get() {
+        if self.must_wait(outlet) {
             self.receive_paused = true;
             return None;
         }
+        self.last_activity = outlet.now.get();
+        let took = match self.decoder.take() {
+            None => self.deliver(data, outlet),
+            Some(mut decoder) => {
+                let result = decoder.feed(data, &mut |piece| self.deliver(piece, outlet));
+                self.decoder = Some(decoder);
+                if result == Err(Broken::Corrupt) {
+                    self.fail(ErrorKind::Decode, "the response body is not what its Content-Encoding says");
+                }
+                result.is_ok()
+            }
+        };
+        if took && self.redirect.is_none() {
+            let count = data.len() as u64;
+            self.received += count;
+            outlet.bytes_received.set(outlet.bytes_received.get() + count);
+            if self.progress == Progress::Download {
+                self.tell_progress(outlet);
+            }
+        }
+        Some(took)
+    }
+
+    /// Whether the body's taker cannot take any now.
+    fn must_wait(&mut self, outlet: &Outlet) -> bool {
+        if outlet.suspended.get() {
+            return true;
+        }
+        match &self.sink {
+            Sink::Undecided | Sink::Discard(_) => false,
+            Sink::File(file) => file.in_flight >= DISK_WINDOW,
+            Sink::Memory(_) if outlet.budget.has_room() => false,
+            Sink::Memory(_) => {
+                if !std::mem::replace(&mut self.starved, true) {
+                    outlet.notice(Notice::Starved(self.id));
+                }
+                true
+            }
+        }
+    }
+
+    /// Takes bytes of the body, decoded; `false` to end the transfer.
+    fn deliver(&mut self, data: &[u8], outlet: &Outlet) -> bool {
         match &mut self.sink {
             Sink::Undecided => {
                 self.fail(ErrorKind::Protocol, "a body came before its headers");
-                return Some(false);
+                return false;
             }
             Sink::Discard(seen) => {
                 *seen += data.len() as u64;
-                return Some(*seen <= MAX_REDIRECT_BODY);
+                return *seen <= MAX_REDIRECT_BODY;
             }
             Sink::Memory(body) => {
-                if !outlet.budget.has_room() {
-                    self.receive_paused = true;
-                    outlet.notice(Notice::Starved(self.id));
-                    return None;
-                }
                 let size = body.len() as u64 + data.len() as u64;
                 if size > self.max_body {
                     self.too_large(size);
-                    return Some(false);
+                    return false;
                 }
                 if body.try_reserve(data.len() + 1).is_err() {
                     self.fail(
                         ErrorKind::BodyTooLarge,
                         format!("no memory for a response body of {}", bytes_text(size)),
                     );
-                    return Some(false);
+                    return false;
                 }
                 body.extend_from_slice(data);
             }
             Sink::File(file) => {
-                if file.in_flight >= DISK_WINDOW {
-                    self.receive_paused = true;
-                    return None;
-                }
                 file.buffer.extend_from_slice(data);
                 if file.buffer.len() >= DISK_CHUNK {
                     let full = std::mem::replace(&mut file.buffer, outlet.disk_buffer());
@@ -332,24 +411,25 @@ impl Flow {
                 }
             }
         }
-        self.last_activity = outlet.now.get();
-        let before = self.received;
-        self.received = match self.meter.filter(|_| self.encoded) {
-            Some(meter) => meter.received(),
-            None => self.received + data.len() as u64,
-        };
-        outlet.bytes_received.set(outlet.bytes_received.get() + self.received.saturating_sub(before));
-        if self.progress == Progress::Download {
-            self.tell_progress(outlet);
-        }
-        Some(true)
+        true
     }
 
-    /// Fills libcurl's buffer with the request's body. `None`: pause until there is more.
+    /// What is wrong with a response that has come to its end.
+    pub(super) fn incomplete(&self) -> Option<Failure> {
+        let cut_short = self.decoder.as_ref().is_some_and(|decoder| !decoder.is_whole());
+        let message = "the response body's compressed data is cut short";
+        cut_short.then(|| Failure::new(ErrorKind::Decode, message))
+    }
+
+    /// Fills libcurl's buffer with the request's body. `None`: pause until there is more; `usize::MAX`: stop.
     fn send(&mut self, out: &mut [u8], outlet: &Outlet) -> Option<usize> {
         if outlet.suspended.get() {
             self.send_paused = true;
             return None;
+        }
+        let taken_back = outlet.lending.lock();
+        if *taken_back {
+            return Some(usize::MAX);
         }
         match self.source.pull(out, &mut |operation| outlet.to_disk(operation)) {
             Pull::Wait => {
@@ -436,26 +516,42 @@ impl Handler for Exchange {
     }
 
     fn open_socket(&mut self, family: i32, kind: i32, protocol: i32) -> Option<curl::multi::Socket> {
-        // socket2 makes it close-on-exec: a program that the game starts does not inherit it.
-        let socket = socket2::Socket::new(family.into(), kind.into(), Some(protocol.into())).ok()?;
-        #[cfg(unix)]
-        let raw = std::os::fd::IntoRawFd::into_raw_fd(socket);
-        #[cfg(windows)]
-        let raw = std::os::windows::io::IntoRawSocket::into_raw_socket(socket) as curl::multi::Socket;
-        self.sockets.opened(raw);
-        Some(raw)
+        let sockets = Arc::clone(&self.sockets);
+        self.guarded(None, |flow, _| {
+            if sockets.open(flow.owner) >= flow.max_connections {
+                flow.crowded = true;
+                return None;
+            }
+            // socket2 makes it close-on-exec: a program that the game starts does not inherit it.
+            let socket = socket2::Socket::new(family.into(), kind.into(), Some(protocol.into())).ok()?;
+            #[cfg(unix)]
+            let raw = std::os::fd::IntoRawFd::into_raw_fd(socket);
+            #[cfg(windows)]
+            let raw = std::os::windows::io::IntoRawSocket::into_raw_socket(socket) as curl::multi::Socket;
+            sockets.opened(raw, flow.owner);
+            Some(raw)
+        })
     }
 }
 
 impl Transfer for Exchange {
-    fn connected(&mut self) {
-        self.guarded((), |flow, outlet| {
+    fn connected(&mut self) -> bool {
+        self.guarded(false, |flow, outlet| {
             flow.last_activity = outlet.now.get();
             if !flow.connected {
                 flow.connected = true;
-                outlet.notice(Notice::Connected(flow.id));
+                flow.crowded = false;
+                outlet.notice(Notice::Connected(Key { id: flow.id, attempt: flow.attempt }));
+                if let Some(http2) = flow.connection.and_then(Connection::negotiated_http2) {
+                    outlet.notice(Notice::Speaks { id: flow.id, http2 });
+                }
+            } else if !flow.idempotent {
+                let message = "the connection was closed without an answer, and the request must not be sent twice";
+                flow.fail(ErrorKind::Receive, message);
+                return false;
             }
-        });
+            true
+        })
     }
 }
 
@@ -464,9 +560,7 @@ impl Transfer for Exchange {
 pub(super) fn response_of(flow: &mut Flow, budget: Option<&Arc<Budget>>) -> Response {
     let mut response =
         Response { status: flow.status, headers: std::mem::take(&mut flow.headers), ..Response::default() };
-    if let (Sink::Memory(bytes), Some(budget)) = (std::mem::replace(&mut flow.sink, Sink::Undecided), budget)
-        && !flow.is_head
-    {
+    if let (Sink::Memory(bytes), Some(budget)) = (std::mem::replace(&mut flow.sink, Sink::Undecided), budget) {
         response.body_kind = content_type::kind_of_response(response.headers.get("Content-Type"));
         response.body = Some(Body::new(bytes, budget));
     }

@@ -1,20 +1,23 @@
 //! One accepted request on its way through the worker.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::rc::Rc;
 use std::time::Duration;
 
 use url::{Position, Url};
 
 use super::admission::{HostId, Protocol, Rank};
-use super::exchange::{Exchange, Flow};
+use super::exchange::{Exchange, Flow, Outlet};
 use super::redirect::{NextHop, header_goes_along};
 use crate::body::content_type;
-use crate::body::disk::Key;
+use crate::body::disk::{Key, Op};
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure};
-use crate::event::Timing;
-use crate::net::{Active, Credential, Hop};
+use crate::event::{Event, EventKind, Response, Timing};
+use crate::net::{Active, Credential, Hop, Owner};
 use crate::request::{Credentials, HttpVersion, Request, RequestBody};
 use crate::slots::RequestId;
+use crate::text::Text;
 
 /// Where a job is.
 pub(super) enum State {
@@ -57,13 +60,31 @@ pub(super) struct Job {
     /// The appointment at which its deadlines are looked at.
     pub(super) appointment: Option<Duration>,
     pub(super) timing: Timing,
-    /// The client was suspended while its transfer ran.
-    pub(super) was_suspended: bool,
+    /// Until when the client was suspended while its transfer ran, if nothing has come since.
+    pub(super) suspended_until: Option<Duration>,
     restarted: bool,
+    /// Its ENDED event has been sent.
+    pub(super) ended: bool,
+    outlet: Rc<Outlet>,
+}
+
+/// A job that a panic takes away on its way from one state to the next still ends.
+impl Drop for Job {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        self.outlet.to_disk(Op::Discard(self.key()));
+        self.outlet.to_disk(Op::Close(self.key()));
+        self.request.body = RequestBody::None;
+        let message = Text::from("the worker failed while it was at this request");
+        let response = Response { failure: Some((ErrorKind::Internal, message)), ..Response::default() };
+        self.outlet.events.push(self.event(EventKind::Ended, self.told, -1, Some(response)));
+    }
 }
 
 impl Job {
-    pub(super) fn new(id: RequestId, request: Request, rank: Rank, submitted: Duration) -> Job {
+    pub(super) fn new(id: RequestId, request: Request, rank: Rank, submitted: Duration, outlet: &Rc<Outlet>) -> Job {
         Job {
             id,
             state: State::Moving,
@@ -82,9 +103,24 @@ impl Job {
             hop_started: submitted,
             appointment: None,
             timing: Timing::default(),
-            was_suspended: false,
+            suspended_until: None,
             restarted: false,
+            ended: false,
+            outlet: Rc::clone(outlet),
             request,
+        }
+    }
+
+    /// An event of this request.
+    pub(super) fn event(&self, kind: EventKind, transferred: u64, estimated: i64, response: Option<Response>) -> Event {
+        Event {
+            request: self.id,
+            user_data: self.request.user_data,
+            kind,
+            url: self.request.requested.clone(),
+            transferred,
+            estimated,
+            response: response.map(Box::new),
         }
     }
 
@@ -93,10 +129,22 @@ impl Job {
         Key { id: self.id, attempt: self.attempt }
     }
 
+    /// By what the present hop's connections are counted: its queue.
+    pub(super) fn owner(&self) -> Owner {
+        let mut hasher = DefaultHasher::new();
+        self.queue().0.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// The present hop's scheme, host and port.
+    pub(super) fn origin(&self) -> &str {
+        &self.url[..Position::BeforePath]
+    }
+
     /// The queue that the present hop belongs to, and what its host speaks as far as can be told beforehand. A request
     /// that insists on a version keeps to hosts that are known by that version.
     pub(super) fn queue(&self) -> (String, Protocol) {
-        let origin = &self.url[..Position::BeforePath];
+        let origin = self.origin();
         match self.request.http_version {
             HttpVersion::Default if self.url.scheme() == "https" => (origin.to_owned(), Protocol::Unknown),
             HttpVersion::Default => (origin.to_owned(), Protocol::Http1),
@@ -154,8 +202,12 @@ impl Job {
     pub(super) fn may_restart(&self, failure: &Failure) -> bool {
         let lost =
             matches!(failure.kind, ErrorKind::Connect | ErrorKind::Send | ErrorKind::Receive | ErrorKind::Protocol);
-        let idempotent = matches!(self.method.as_str(), "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS");
-        self.was_suspended && !self.restarted && lost && idempotent
+        self.suspended_until.is_some() && !self.restarted && lost && self.is_idempotent()
+    }
+
+    /// Whether sending the present hop twice does no harm.
+    pub(super) fn is_idempotent(&self) -> bool {
+        matches!(self.method.as_str(), "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS")
     }
 
     pub(super) fn restart(&mut self) {
@@ -172,8 +224,8 @@ impl Job {
     pub(super) fn overdue(&self, config: &Config, now: Duration) -> Option<Failure> {
         let overdue = self.deadlines(config, now).into_iter().flatten().find(|(at, _, _)| *at <= now);
         overdue.map(|(_, kind, limit)| {
-            let origin = &self.url[..Position::BeforePath];
-            Failure::new(kind, format!("{}, which is {} ms: {origin}", kind.text(), limit.as_millis()))
+            let (text, limit, origin) = (kind.text(), limit.as_millis(), self.origin());
+            Failure::new(kind, format!("{text}, which is {limit} ms: {origin}"))
         })
     }
 

@@ -16,13 +16,14 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
+use parking_lot::Mutex;
 
 use crate::body::disk::{Key, Op, Outcome, Reply};
 use crate::body::source::{FileSource, Source};
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure};
-use crate::event::{Event, EventKind, Producer, Response};
+use crate::event::{EventKind, Producer, Response};
 use crate::net::{self, Active, Easy, Net, Setup, Wake};
 use crate::request::{Progress, Request, RequestBody};
 use crate::slots::RequestId;
@@ -34,6 +35,8 @@ use job::{Job, State};
 
 /// Commands taken before transfers get their turn again.
 const COMMANDS_A_TURN: usize = 4096;
+/// How many connections a host that speaks HTTP/2 may have.
+const MAX_HTTP2_CONNECTIONS: u32 = 2;
 /// Easy handles kept for reuse; one costs about 10 KiB.
 const MAX_POOLED_HANDLES: usize = 256;
 
@@ -44,9 +47,11 @@ pub(crate) enum Command {
     Suspend,
     Resume,
     Disk(Reply),
-    Shutdown,
     #[cfg(feature = "test-hooks")]
-    Panic,
+    Panic {
+        /// Not now, but with the next request in hand.
+        at_start: bool,
+    },
 }
 
 /// Counts and gauges that the worker publishes once a turn.
@@ -71,6 +76,8 @@ pub(crate) struct Parts {
     pub(crate) events: Producer,
     pub(crate) budget: Arc<Budget>,
     pub(crate) counters: Arc<Counters>,
+    /// Locked while a lent body is read; true once bodies are taken back.
+    pub(crate) lending: Arc<Mutex<bool>>,
 }
 
 /// Runs until told to shut down. A panic ends every live request with INTERNAL, and the worker starts afresh.
@@ -84,7 +91,12 @@ pub(crate) fn run(parts: Parts, ready: &Sender<io::Result<()>>) {
     };
     let _ = ready.send(Ok(()));
     while catch_unwind(AssertUnwindSafe(|| worker.run())).is_err() {
-        worker.recover();
+        // A job that this loses too ends by being dropped.
+        let _ = catch_unwind(AssertUnwindSafe(|| worker.recover()));
+    }
+    for job in worker.jobs.iter_mut().flatten() {
+        // Nobody is there to hear of its end.
+        job.ended = true;
     }
     let _ = worker.outlet.disk.send(Op::Quit);
 }
@@ -112,9 +124,9 @@ impl Clock {
         }
     }
 
-    /// A time of this clock as the system's.
-    fn instant(&self, at: Duration) -> Instant {
-        self.start + self.stopped + at
+    /// A time of this clock as the system's; `None` if that cannot tell it.
+    fn instant(&self, at: Duration) -> Option<Instant> {
+        self.start.checked_add(self.stopped)?.checked_add(at)
     }
 }
 
@@ -141,13 +153,15 @@ struct Worker {
     /// Nothing started in this turn because too much waits to be drained.
     full: bool,
     finished: Vec<(usize, curl_sys::CURLcode)>,
-    /// Connections made by multi handles that a panic ended.
-    connections_before: u64,
+    /// Connections made.
+    connections: u64,
+    #[cfg(feature = "test-hooks")]
+    panic_at_start: bool,
 }
 
 impl Worker {
     fn new(parts: Parts) -> io::Result<Worker> {
-        let Parts { config, setup, wake, commands, disk, events, budget, counters } = parts;
+        let Parts { config, setup, wake, commands, disk, events, budget, counters, lending } = parts;
         let net = Net::new(&wake, idle_connections(&config))?;
         let outlet = Outlet {
             events,
@@ -155,6 +169,7 @@ impl Worker {
             budget: Arc::clone(&budget),
             now: Cell::new(Duration::ZERO),
             suspended: Cell::new(false),
+            lending,
             notices: RefCell::default(),
             spare: RefCell::default(),
             bytes_received: Cell::new(0),
@@ -179,7 +194,9 @@ impl Worker {
             starved: Vec::new(),
             full: false,
             finished: Vec::new(),
-            connections_before: 0,
+            connections: 0,
+            #[cfg(feature = "test-hooks")]
+            panic_at_start: false,
         })
     }
 
@@ -190,12 +207,13 @@ impl Worker {
             if !self.take_commands() {
                 return;
             }
+            // Each step frees places or makes work for those after it; what the last two free is taken up by another turn.
+            self.keep_deadlines();
             self.admit();
             self.feed_starved();
-            self.net.run_timer(Instant::now());
+            self.net.run_timer();
             let noticed = self.take_notices();
             let finished = self.finish_transfers();
-            self.keep_deadlines();
             self.publish();
             if !noticed && !finished {
                 self.sleep();
@@ -217,11 +235,11 @@ impl Worker {
         // Whatever came before that was not announced: look once more.
         let wants_room = self.full || !self.starved.is_empty();
         let room = wants_room && !self.suspended() && self.budget.has_room();
-        if !self.commands.is_empty() || room {
+        if !self.commands.is_empty() || room || self.wake.is_closing() {
             self.wake.set_sleeping(false);
             return;
         }
-        let ours = self.deadlines.next().filter(|_| !self.suspended()).map(|at| self.clock.instant(at));
+        let ours = self.deadlines.next().filter(|_| !self.suspended()).and_then(|at| self.clock.instant(at));
         let deadline = [ours, self.net.timer()].into_iter().flatten().min();
         if self.net.wait(&self.wake, deadline).is_err() {
             // The kernel is out of something. Go on by time alone rather than spin or stop.
@@ -237,7 +255,7 @@ impl Worker {
         counters.active.store(self.live.saturating_sub(waiting), Ordering::Relaxed);
         counters.bytes_received.store(self.outlet.bytes_received.get(), Ordering::Relaxed);
         counters.bytes_sent.store(self.outlet.bytes_sent.get(), Ordering::Relaxed);
-        counters.connections.store(self.connections_before + self.net.connections(), Ordering::Relaxed);
+        counters.connections.store(self.connections, Ordering::Relaxed);
     }
 
     // Commands.
@@ -245,6 +263,9 @@ impl Worker {
     /// Carries out what other threads ask; `false` to shut down.
     fn take_commands(&mut self) -> bool {
         for _ in 0..COMMANDS_A_TURN {
+            if self.wake.is_closing() {
+                return false;
+            }
             match self.commands.try_recv() {
                 Ok(Command::Submit(id, request)) => self.accept(id, *request),
                 Ok(Command::Cancel(id)) => {
@@ -253,9 +274,10 @@ impl Worker {
                 Ok(Command::Suspend) => self.suspend(),
                 Ok(Command::Resume) => self.resume(),
                 Ok(Command::Disk(reply)) => self.take_reply(reply),
-                Ok(Command::Shutdown) => return false,
                 #[cfg(feature = "test-hooks")]
-                Ok(Command::Panic) => panic!("the worker was asked to panic"),
+                Ok(Command::Panic { at_start: false }) => panic!("the worker was asked to panic"),
+                #[cfg(feature = "test-hooks")]
+                Ok(Command::Panic { at_start: true }) => self.panic_at_start = true,
                 // The client keeps a sender until it has shut the worker down.
                 Err(_) => break,
             }
@@ -267,7 +289,7 @@ impl Worker {
         self.sequence += 1;
         let now = self.now();
         let rank = Rank::new(now, request.priority, self.sequence);
-        let job = Box::new(Job::new(id, request, rank, now));
+        let job = Box::new(Job::new(id, request, rank, now, &self.outlet));
         self.live += 1;
         self.enqueue(job);
     }
@@ -311,19 +333,23 @@ impl Worker {
         self.outlet.suspended.set(true);
         for job in self.jobs.iter_mut().flatten() {
             if let State::Running(active) = &mut job.state {
-                job.was_suspended = true;
                 active.pause(true, true);
             }
         }
     }
 
     fn resume(&mut self) {
+        if !self.suspended() {
+            return;
+        }
         self.clock.resume();
         self.outlet.suspended.set(false);
-        self.outlet.now.set(self.clock.now());
+        let now = self.clock.now();
+        self.outlet.now.set(now);
         for job in self.jobs.iter_mut().flatten() {
             if let State::Running(active) = &mut job.state {
-                go_on(active);
+                job.suspended_until = Some(now);
+                go_on(active, now);
             }
         }
     }
@@ -368,37 +394,44 @@ impl Worker {
 
     /// Hands a job to libcurl.
     fn start(&mut self, mut job: Box<Job>, source: Source) {
+        #[cfg(feature = "test-hooks")]
+        if std::mem::take(&mut self.panic_at_start) {
+            panic!("the worker was asked to panic with a request in hand");
+        }
         let now = self.now();
         job.hop_started = now;
         job.connected = false;
+        job.suspended_until = None;
         let length = source.length();
         if job.request.progress == Progress::Upload && !job.began {
             job.began = true;
-            self.outlet.events.push(Event {
-                request: job.id,
-                user_data: job.request.user_data,
-                kind: EventKind::Began,
-                url: job.request.requested.clone(),
-                transferred: 0,
-                estimated: i64::try_from(length.unwrap_or(0)).unwrap_or(-1),
-                response: None,
-            });
+            let estimated = i64::try_from(length.unwrap_or(0)).unwrap_or(-1);
+            self.outlet.events.push(job.event(EventKind::Began, 0, estimated, None));
         }
         let mut flow = Box::new(Flow::new(job.id, &job.request, source, now));
         flow.is_head = job.method == "HEAD";
+        flow.idempotent = job.is_idempotent();
         flow.max_body = job.request.max_body_bytes.unwrap_or(self.config.max_body_bytes);
         flow.file = job.request.response_file.as_ref().map(|file| (job.key(), self.config.locate(file)));
         (flow.began, flow.told) = (job.began, job.told);
+        flow.attempt = job.attempt;
+        flow.owner = job.owner();
+        if job.place.is_some_and(|host| self.admission.speaks_http2(host)) {
+            flow.max_connections = MAX_HTTP2_CONNECTIONS;
+        }
         match self.run_on_handle(&job, flow, length) {
             Ok(active) => {
                 job.state = State::Running(active);
                 self.put(job);
             }
-            Err(message) => self.end(job, None, Some(Failure::new(ErrorKind::Internal, message))),
+            Err(message) => {
+                self.outlet.to_disk(Op::Close(job.key()));
+                self.end(job, None, Some(Failure::new(ErrorKind::Internal, message)));
+            }
         }
     }
 
-    fn run_on_handle(&mut self, job: &Job, flow: Box<Flow>, body: Option<u64>) -> Result<Active<Exchange>, String> {
+    fn run_on_handle(&mut self, job: &Job, mut flow: Box<Flow>, body: Option<u64>) -> Result<Active<Exchange>, String> {
         let mut easy = match self.pool.pop() {
             Some(easy) => easy,
             None => {
@@ -406,12 +439,14 @@ impl Worker {
                 Easy::new(exchange, &self.setup, &self.net)?
             }
         };
-        easy.prepare(&job.hop(&self.config, body), &self.setup)?;
+        let hop = job.hop(&self.config, body);
+        easy.prepare(&hop, &self.setup)?;
+        flow.decompress = hop.compression;
         easy.handler().flow = Some(flow);
         let mut active = self.net.start(easy, job.id.index())?;
-        let meter = active.meter();
+        let connection = active.connection();
         if let Some(flow) = active.flow_mut() {
-            flow.meter = Some(meter);
+            flow.connection = Some(connection);
         }
         Ok(active)
     }
@@ -423,9 +458,10 @@ impl Worker {
         if self.starved.is_empty() || self.suspended() || !self.budget.has_room() {
             return;
         }
+        let now = self.now();
         for id in std::mem::take(&mut self.starved) {
             if let Some(Job { state: State::Running(active), .. }) = self.job(id) {
-                go_on(active);
+                go_on(active, now);
             }
         }
     }
@@ -437,9 +473,9 @@ impl Worker {
         for notice in notices {
             match notice {
                 Notice::Starved(id) => self.starved.push(id),
-                Notice::Connected(id) => {
-                    let Some(mut job) = self.take(id) else { continue };
-                    if let Some(host) = job.place.filter(|_| !job.connected) {
+                Notice::Connected(key) => {
+                    let Some(mut job) = self.take(key.id) else { continue };
+                    if let Some(host) = job.place.filter(|_| !job.connected && job.attempt == key.attempt) {
                         job.connected = true;
                         self.admission.connected(host);
                     }
@@ -487,15 +523,24 @@ impl Worker {
         if let Source::File(_) = flow.source {
             self.outlet.to_disk(Op::Close(job.key()));
         }
+        if job.suspended_until.is_some_and(|until| flow.last_activity > until) {
+            job.suspended_until = None;
+        }
         let failure = flow.failure.take();
         let redirect = flow.redirect.take().filter(|_| failure.is_none());
         let failure = match code {
             Some(code) if failure.is_none() && code != curl_sys::CURLE_OK && redirect.is_none() => {
-                let origin = job.url.origin().ascii_serialization();
-                Some(net::explain(&mut easy, code, &origin, flow.connected))
+                if flow.crowded {
+                    return self.wait_for_stream(job, easy);
+                }
+                Some(net::explain(&mut easy, code, job.origin(), flow.connected))
             }
-            _ => failure,
+            Some(_) if flow.status == 407 && easy.used_proxy() => {
+                Some(Failure::new(ErrorKind::Proxy, "the proxy asks for a user name and password (407)"))
+            }
+            _ => failure.or_else(|| flow.incomplete().filter(|_| redirect.is_none())),
         };
+        self.connections += easy.connections();
         self.give_back(easy);
         match (failure, redirect) {
             (Some(failure), _) if job.may_restart(&failure) => {
@@ -507,6 +552,17 @@ impl Worker {
             (Some(failure), _) => self.fail(job, flow, failure),
             (None, Some(location)) => self.redirect(job, flow, &location),
             (None, None) => self.store_or_end(job, flow),
+        }
+    }
+
+    /// Its host's HTTP/2 connections were full: back to the queue, as if it had not started.
+    fn wait_for_stream(&mut self, mut job: Box<Job>, easy: Easy<Exchange>) {
+        self.give_back(easy);
+        job.attempt += 1;
+        if let Some(host) = job.place.take() {
+            self.admission.crowded(host, job.rank, job.id);
+            job.state = State::Waiting(host);
+            self.put(job);
         }
     }
 
@@ -626,22 +682,17 @@ impl Worker {
         }
         // A lent body is the host's again once it sees the event.
         job.request.body = RequestBody::None;
-        self.outlet.events.push(Event {
-            request: job.id,
-            user_data: job.request.user_data,
-            kind: EventKind::Ended,
-            url: job.request.requested.clone(),
-            transferred,
-            estimated,
-            response: Some(Box::new(response)),
-        });
+        job.ended = true;
+        // Whoever sees the event also sees it counted.
+        self.publish();
+        self.outlet.events.push(job.event(EventKind::Ended, transferred, estimated, Some(response)));
     }
 
     // The disk.
 
     fn take_reply(&mut self, reply: Reply) {
         let Reply { key, outcome } = reply;
-        let suspended = self.suspended();
+        let (suspended, now) = (self.suspended(), self.now());
         let Some(mut job) = self.take(key.id) else {
             if let Outcome::Written(buffer) = outcome {
                 self.outlet.recycle(buffer);
@@ -665,7 +716,7 @@ impl Worker {
                     return self.transfer_ended(job, None);
                 }
                 if flow.send_paused && !suspended {
-                    go_on(active);
+                    go_on(active, now);
                 }
             }
             (Outcome::Written(buffer), State::Running(active)) => {
@@ -676,7 +727,7 @@ impl Worker {
                     file.in_flight = file.in_flight.saturating_sub(written);
                 }
                 if flow.receive_paused && !suspended {
-                    go_on(active);
+                    go_on(active, now);
                 }
             }
             (Outcome::Written(buffer), _) => self.outlet.recycle(buffer),
@@ -696,7 +747,7 @@ impl Worker {
             }
             (Outcome::ReadFailed(failure), State::Opening) => return self.end(job, None, Some(failure)),
             (Outcome::Committed(path), State::Storing(..)) => return self.stored(job, None, Some(path)),
-            (Outcome::WriteFailed(failure), State::Storing(_, None)) => return self.stored(job, Some(failure), None),
+            (Outcome::WriteFailed(failure), State::Storing(..)) => return self.stored(job, Some(failure), None),
             (Outcome::Discarded, State::Storing(_, Some(_))) => return self.stored(job, None, None),
             _ => {}
         }
@@ -706,7 +757,7 @@ impl Worker {
     /// The disk is done with a job's file.
     fn stored(&mut self, mut job: Box<Job>, failure: Option<Failure>, file: Option<Text>) {
         if let State::Storing(flow, reason) = std::mem::replace(&mut job.state, State::Moving) {
-            self.end_with_file(&mut job, Some(flow), failure.or(reason), file);
+            self.end_with_file(&mut job, Some(flow), reason.or(failure), file);
         }
     }
 
@@ -742,16 +793,34 @@ impl Worker {
         for mut job in std::mem::take(&mut self.jobs).into_iter().flatten() {
             job.place = None;
             let state = std::mem::replace(&mut job.state, State::Moving);
+            if let State::Storing(..) = state {
+                // The network is done with it, and the disk is not affected.
+                job.state = state;
+                self.put(job);
+                continue;
+            }
             // Whatever state the transfer is in, it must not take the next request down.
             let _ = catch_unwind(AssertUnwindSafe(|| drop(state)));
-            self.outlet.to_disk(Op::Discard(job.key()));
             self.outlet.to_disk(Op::Close(job.key()));
-            self.end(job, None, Some(Failure::new(ErrorKind::Internal, "the worker failed and was started afresh")));
+            let failure = Failure::new(ErrorKind::Internal, "the worker failed and was started afresh");
+            let mut flow = Box::new(Flow::new(job.id, &job.request, Source::None, self.now()));
+            flow.told = job.told;
+            if job.request.response_file.is_some() {
+                self.outlet.to_disk(Op::Discard(job.key()));
+                job.state = State::Storing(flow, Some(failure));
+                self.put(job);
+            } else {
+                self.end(job, Some(flow), Some(failure));
+            }
         }
-        self.live = 0;
+        // Whoever was on its way between two states when it happened has ended by being dropped.
+        let live = u32::try_from(self.jobs.iter().flatten().count()).unwrap_or(u32::MAX);
+        let lost = u64::from(self.live.saturating_sub(live));
+        self.counters.ended.fetch_add(lost, Ordering::Relaxed);
+        self.counters.failed.fetch_add(lost, Ordering::Relaxed);
+        self.live = live;
         self.pool.clear();
         if let Ok(fresh) = Net::new(&self.wake, idle_connections(&self.config)) {
-            self.connections_before += self.net.connections();
             self.net = fresh;
         }
     }
@@ -763,10 +832,13 @@ fn idle_connections(config: &Config) -> usize {
 }
 
 /// Lets a paused transfer go on, in both directions: one that still has to wait pauses itself again at once.
-fn go_on(active: &mut Active<Exchange>) {
+fn go_on(active: &mut Active<Exchange>, now: Duration) {
     if let Some(flow) = active.flow_mut() {
         flow.receive_paused = false;
         flow.send_paused = false;
+        flow.starved = false;
+        // Until now it was waiting for us, and did not stall.
+        flow.last_activity = now;
     }
     active.pause(false, false);
 }
