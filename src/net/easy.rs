@@ -440,6 +440,21 @@ impl Connection {
     pub(crate) fn negotiated_http2(self) -> Option<bool> {
         tls::negotiated_protocol(Raw(self.0)).map(|protocol| protocol == b"h2")
     }
+
+    /// Whether a connection that is used again is seen to be closed, or to have what an idle HTTP/1 connection has not:
+    /// something to read. libcurl does not look at one that was used within the last second.
+    pub(crate) fn is_stale(self) -> bool {
+        let raw = Raw(self.0);
+        if raw.info_long(sys::INFO_NUM_CONNECTS) != 0 {
+            return false;
+        }
+        match raw.peek() {
+            Some(Ok(0)) => true,
+            Some(Ok(_)) => self.negotiated_http2() != Some(true),
+            Some(Err(error)) => error.kind() != std::io::ErrorKind::WouldBlock,
+            None => false,
+        }
+    }
 }
 
 /// Writes text with a NUL into a buffer that is used again. Text has no NUL: URLs, methods and credentials are checked.

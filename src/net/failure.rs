@@ -6,8 +6,17 @@ use super::sys;
 use super::{Easy, Transfer};
 use crate::error::{ErrorKind, Failure};
 
+/// How far a transfer had come when it failed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reached {
+    Nothing,
+    Connection,
+    /// The response's head has come.
+    Response,
+}
+
 /// Explains why a transfer that libcurl ended with `code` failed.
-pub(crate) fn explain<H: Transfer>(easy: &mut Easy<H>, code: CURLcode, origin: &str, connected: bool) -> Failure {
+pub(crate) fn explain<H: Transfer>(easy: &mut Easy<H>, code: CURLcode, origin: &str, reached: Reached) -> Failure {
     let proxy_status = easy.proxy_status();
     let proxy = easy.used_proxy();
     let refused_by_proxy = proxy && proxy_status != 0 && !(200..300).contains(&proxy_status);
@@ -17,7 +26,7 @@ pub(crate) fn explain<H: Transfer>(easy: &mut Easy<H>, code: CURLcode, origin: &
     } else if is_late_alert(code, &text) {
         ErrorKind::Tls
     } else {
-        kind_of(code, proxy, connected)
+        kind_of(code, proxy, reached)
     };
     let text = text.trim_end_matches(['\n', '.', ' ']);
     Failure::new(kind, format!("{}: {origin}: {text}", kind.text()))
@@ -28,7 +37,7 @@ fn is_late_alert(code: CURLcode, text: &str) -> bool {
     code == curl_sys::CURLE_RECV_ERROR && text.contains("SSL routines") && text.contains("alert")
 }
 
-fn kind_of(code: CURLcode, proxy: bool, connected: bool) -> ErrorKind {
+fn kind_of(code: CURLcode, proxy: bool, reached: Reached) -> ErrorKind {
     match code {
         curl_sys::CURLE_COULDNT_RESOLVE_HOST => ErrorKind::Resolve,
         curl_sys::CURLE_COULDNT_RESOLVE_PROXY | sys::CURLE_PROXY => ErrorKind::Proxy,
@@ -45,8 +54,10 @@ fn kind_of(code: CURLcode, proxy: bool, connected: bool) -> ErrorKind {
         | curl_sys::CURLE_SSL_ISSUER_ERROR
         | curl_sys::CURLE_SSL_PINNEDPUBKEYNOTMATCH
         | curl_sys::CURLE_SSL_INVALIDCERTSTATUS => ErrorKind::Certificate,
-        curl_sys::CURLE_OPERATION_TIMEDOUT if connected => ErrorKind::Timeout,
+        curl_sys::CURLE_OPERATION_TIMEDOUT if reached > Reached::Nothing => ErrorKind::Timeout,
         curl_sys::CURLE_OPERATION_TIMEDOUT => ErrorKind::ConnectTimeout,
+        // An HTTP/2 connection that dies fails at whatever it was doing.
+        curl_sys::CURLE_SEND_ERROR if reached == Reached::Response => ErrorKind::Receive,
         curl_sys::CURLE_SEND_ERROR | curl_sys::CURLE_SEND_FAIL_REWIND => ErrorKind::Send,
         curl_sys::CURLE_RECV_ERROR | curl_sys::CURLE_GOT_NOTHING | curl_sys::CURLE_PARTIAL_FILE => ErrorKind::Receive,
         curl_sys::CURLE_HTTP2
@@ -66,14 +77,16 @@ mod tests {
 
     #[test]
     fn codes_become_kinds() {
-        assert_eq!(kind_of(6, false, false), ErrorKind::Resolve);
-        assert_eq!(kind_of(7, false, false), ErrorKind::Connect);
-        assert_eq!(kind_of(7, true, false), ErrorKind::Proxy);
-        assert_eq!(kind_of(97, true, false), ErrorKind::Proxy);
-        assert_eq!(kind_of(18, false, true), ErrorKind::Receive);
-        assert_eq!(kind_of(60, false, false), ErrorKind::Certificate);
-        assert_eq!(kind_of(90, false, false), ErrorKind::Certificate);
-        assert_eq!(kind_of(61, false, true), ErrorKind::Decode);
-        assert_eq!(kind_of(27, false, true), ErrorKind::Internal);
+        assert_eq!(kind_of(6, false, Reached::Nothing), ErrorKind::Resolve);
+        assert_eq!(kind_of(7, false, Reached::Nothing), ErrorKind::Connect);
+        assert_eq!(kind_of(7, true, Reached::Nothing), ErrorKind::Proxy);
+        assert_eq!(kind_of(97, true, Reached::Nothing), ErrorKind::Proxy);
+        assert_eq!(kind_of(18, false, Reached::Connection), ErrorKind::Receive);
+        assert_eq!(kind_of(60, false, Reached::Nothing), ErrorKind::Certificate);
+        assert_eq!(kind_of(90, false, Reached::Nothing), ErrorKind::Certificate);
+        assert_eq!(kind_of(61, false, Reached::Connection), ErrorKind::Decode);
+        assert_eq!(kind_of(55, false, Reached::Connection), ErrorKind::Send);
+        assert_eq!(kind_of(55, false, Reached::Response), ErrorKind::Receive);
+        assert_eq!(kind_of(27, false, Reached::Connection), ErrorKind::Internal);
     }
 }

@@ -23,7 +23,7 @@ use curl::easy::Handler;
 use curl::multi::{Events, Multi};
 
 pub(crate) use easy::{Active, Connection, Credential, Easy, Hop, Setup};
-pub(crate) use failure::explain;
+pub(crate) use failure::{Reached, explain};
 pub(crate) use sockets::{Owner, Sockets};
 pub(crate) use wake::Wake;
 

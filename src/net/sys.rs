@@ -21,6 +21,7 @@ pub(super) const INFO_NAMELOOKUP_TIME_T: CURLINFO = INFO_OFF_T + 51;
 pub(super) const INFO_CONNECT_TIME_T: CURLINFO = INFO_OFF_T + 52;
 pub(super) const INFO_STARTTRANSFER_TIME_T: CURLINFO = INFO_OFF_T + 54;
 pub(super) const INFO_APPCONNECT_TIME_T: CURLINFO = INFO_OFF_T + 56;
+const INFO_ACTIVESOCKET: CURLINFO = 0x50_0000 + 44;
 pub(super) const INFO_NUM_CONNECTS: CURLINFO = INFO_LONG + 26;
 pub(super) const INFO_USED_PROXY: CURLINFO = INFO_LONG + 66;
 #[cfg(unix)]
@@ -106,6 +107,24 @@ impl Raw {
         // SAFETY: NULL, or as above.
         let info = unsafe { info.as_ref() }.filter(|_| code == curl_sys::CURLE_OK)?;
         (info.backend == BACKEND_OPENSSL && !info.internals.is_null()).then_some(info.internals)
+    }
+
+    /// Looks whether there is a byte to read on the handle's connection, without taking it; `None` if it has none.
+    pub(super) fn peek(self) -> Option<std::io::Result<usize>> {
+        let mut socket: curl_sys::curl_socket_t = curl_sys::CURL_SOCKET_BAD;
+        // SAFETY: the handle is live, and the info writes a socket.
+        let code = unsafe { curl_sys::curl_easy_getinfo(self.0, INFO_ACTIVESOCKET, &raw mut socket) };
+        if code != curl_sys::CURLE_OK || socket == curl_sys::CURL_SOCKET_BAD {
+            return None;
+        }
+        #[cfg(unix)]
+        // SAFETY: libcurl holds the socket open during this call.
+        let socket = unsafe { std::os::fd::BorrowedFd::borrow_raw(socket) };
+        #[cfg(windows)]
+        // SAFETY: as on Unix.
+        let socket = unsafe { std::os::windows::io::BorrowedSocket::borrow_raw(socket as u64) };
+        let mut byte = [std::mem::MaybeUninit::uninit()];
+        Some(socket2::SockRef::from(&socket).peek(&mut byte))
     }
 
     /// Pauses and unpauses: the directions in `mask` are paused, others go on.

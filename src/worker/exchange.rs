@@ -22,7 +22,7 @@ use crate::budget::{Body, Budget};
 use crate::error::{ErrorKind, Failure, bytes_text};
 use crate::event::{Event, EventKind, Producer, Response};
 use crate::headers::Headers;
-use crate::net::{Connection, Owner, Sockets, Transfer};
+use crate::net::{Connection, Owner, Reached, Sockets, Transfer};
 use crate::request::{Progress, Request};
 use crate::slots::RequestId;
 use crate::text::Text;
@@ -117,6 +117,8 @@ pub(super) struct Flow {
     pub(super) max_connections: u32,
     /// There were as many already: this transfer has to wait for a stream on one of them.
     pub(super) crowded: bool,
+    /// It was about to go over a connection that is dead: nothing was sent.
+    pub(super) stale: bool,
     /// Set once the transfer is running.
     pub(super) connection: Option<Connection>,
     pub(super) user_data: u64,
@@ -169,6 +171,7 @@ impl Flow {
             owner: 0,
             max_connections: u32::MAX,
             crowded: false,
+            stale: false,
             connection: None,
             user_data: request.user_data,
             url: request.requested.clone(),
@@ -376,6 +379,15 @@ impl Flow {
         }
     }
 
+    /// How far the exchange has come.
+    pub(super) fn reached(&self) -> Reached {
+        match (self.connected, self.status) {
+            (false, _) => Reached::Nothing,
+            (true, 0) => Reached::Connection,
+            (true, _) => Reached::Response,
+        }
+    }
+
     /// Takes bytes of the body, decoded; `false` to end the transfer.
     fn deliver(&mut self, data: &[u8], outlet: &Outlet) -> bool {
         match &mut self.sink {
@@ -539,6 +551,10 @@ impl Transfer for Exchange {
         self.guarded(false, |flow, outlet| {
             flow.last_activity = outlet.now.get();
             if !flow.connected {
+                if !flow.idempotent && flow.connection.is_some_and(Connection::is_stale) {
+                    flow.stale = true;
+                    return false;
+                }
                 flow.connected = true;
                 flow.crowded = false;
                 outlet.notice(Notice::Connected(Key { id: flow.id, attempt: flow.attempt }));

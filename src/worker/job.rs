@@ -197,12 +197,13 @@ impl Job {
         self.attempt += 1;
     }
 
-    /// Whether a failed attempt may be made again: its connection may have died while the client was suspended, and
-    /// asking twice does no harm.
-    pub(super) fn may_restart(&self, failure: &Failure) -> bool {
+    /// Whether a failed attempt may be made again: its connection died while it was idle or the client suspended, and asking
+    /// twice does no harm.
+    pub(super) fn may_restart(&self, failure: &Failure, unanswered_on_used_connection: bool) -> bool {
+        let idle = unanswered_on_used_connection || self.suspended_until.is_some();
         let lost =
             matches!(failure.kind, ErrorKind::Connect | ErrorKind::Send | ErrorKind::Receive | ErrorKind::Protocol);
-        self.suspended_until.is_some() && !self.restarted && lost && self.is_idempotent()
+        idle && !self.restarted && lost && self.is_idempotent()
     }
 
     /// Whether sending the present hop twice does no harm.

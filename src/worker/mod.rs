@@ -24,7 +24,7 @@ use crate::budget::Budget;
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure};
 use crate::event::{EventKind, Producer, Response};
-use crate::net::{self, Active, Easy, Net, Setup, Wake};
+use crate::net::{self, Active, Easy, Net, Reached, Setup, Wake};
 use crate::request::{Progress, Request, RequestBody};
 use crate::slots::RequestId;
 use crate::text::Text;
@@ -533,17 +533,27 @@ impl Worker {
                 if flow.crowded {
                     return self.wait_for_stream(job, easy);
                 }
-                Some(net::explain(&mut easy, code, job.origin(), flow.connected))
+                if flow.stale {
+                    // libcurl has closed that connection, so this comes to an end.
+                    self.give_back(easy);
+                    self.discard(&mut flow, job.key());
+                    job.attempt += 1;
+                    self.leave_place(&mut job);
+                    return self.enqueue(job);
+                }
+                Some(net::explain(&mut easy, code, job.origin(), flow.reached()))
             }
             Some(_) if flow.status == 407 && easy.used_proxy() => {
                 Some(Failure::new(ErrorKind::Proxy, "the proxy asks for a user name and password (407)"))
             }
             _ => failure.or_else(|| flow.incomplete().filter(|_| redirect.is_none())),
         };
-        self.connections += easy.connections();
+        let made = easy.connections();
+        self.connections += made;
+        let unanswered_on_used_connection = made == 0 && flow.reached() == Reached::Connection;
         self.give_back(easy);
         match (failure, redirect) {
-            (Some(failure), _) if job.may_restart(&failure) => {
+            (Some(failure), _) if job.may_restart(&failure, unanswered_on_used_connection) => {
                 self.discard(&mut flow, job.key());
                 job.restart();
                 self.leave_place(&mut job);
