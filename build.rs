@@ -25,7 +25,10 @@ fn variable(name: &str) -> String {
 fn generate_header() {
     let root = PathBuf::from(variable("CARGO_MANIFEST_DIR"));
     let mut config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml is read");
-    config.after_includes = Some(format!("\n#define SORTIE_VERSION \"{}\"", variable("CARGO_PKG_VERSION")));
+    config.after_includes = Some(format!(
+        "\n/**\n * This header's version. sortie_version() tells the library's.\n */\n#define SORTIE_VERSION \"{}\"",
+        variable("CARGO_PKG_VERSION")
+    ));
     let bindings = cbindgen::Builder::new()
         .with_config(config)
         .with_src(root.join("src/ffi/types.rs"))

@@ -12,6 +12,9 @@
 
 #include <stdint.h>
 
+/**
+ * This header's version. sortie_version() tells the library's.
+ */
 #define SORTIE_VERSION "0.1.0"
 
 /**
@@ -111,7 +114,7 @@
 #define SORTIE_ERROR_DISK_FULL 15
 
 /**
- * sortie_event.error: the body is not the one expected.
+ * sortie_event.error: reserved; the body is not the one expected.
  */
 #define SORTIE_ERROR_INTEGRITY 16
 
@@ -131,12 +134,12 @@
 #define SORTIE_ERROR_INVALID_URL 19
 
 /**
- * sortie_event.error: the server asked for something that Sortie does not do.
+ * sortie_event.error: reserved; the server asked for something that Sortie does not do.
  */
 #define SORTIE_ERROR_UNSUPPORTED 20
 
 /**
- * sortie_event.error: the client shut down.
+ * sortie_event.error: reserved; the client shut down.
  */
 #define SORTIE_ERROR_SHUTDOWN 21
 
@@ -149,6 +152,11 @@
  * sortie_event.error: the request waited in the queue for longer than its limit.
  */
 #define SORTIE_ERROR_QUEUE_TIMEOUT 23
+
+/**
+ * sortie_event.error: the request's text cannot be written in the charset that its Content-Type names.
+ */
+#define SORTIE_ERROR_ENCODE 24
 
 /**
  * A body's kind: the default. In a request: text for a body in memory, binary for a file. In an event: there is no body.
@@ -186,7 +194,7 @@
 #define SORTIE_PRIORITY_NORMAL 0
 
 /**
- * Starts before every waiting NORMAL request.
+ * Starts before every waiting NORMAL request that has not waited for ten seconds.
  */
 #define SORTIE_PRIORITY_HIGH 1
 
@@ -197,7 +205,7 @@
 #define SORTIE_PRIORITY_LOW 2
 
 /**
- * A file name's base: none, the name is a path of the operating system.
+ * A file name's base: none, the name is a path of the operating system, relative to the working directory at submit.
  */
 #define SORTIE_DIRECTORY_NONE 0
 
@@ -284,6 +292,41 @@
 #define SORTIE_REQUEST_NO_SYNC 8
 
 /**
+ * sortie_request_desc.flags: the text of a response is handed over as it came, not made UTF-8.
+ */
+#define SORTIE_REQUEST_RAW_TEXT 16
+
+/**
+ * Where it was found what a text is written in: the charset of the Content-Type header.
+ */
+#define SORTIE_CHARSET_HEADER 1
+
+/**
+ * Where it was found what a text is written in: its byte order mark.
+ */
+#define SORTIE_CHARSET_BYTE_ORDER_MARK 2
+
+/**
+ * Where it was found what a text is written in: its XML declaration.
+ */
+#define SORTIE_CHARSET_XML_DECLARATION 3
+
+/**
+ * Where it was found what a text is written in: `<meta charset>` in its first 1024 bytes.
+ */
+#define SORTIE_CHARSET_META_CHARSET 4
+
+/**
+ * Where it was found what a text is written in: `<meta http-equiv="Content-Type">` in its first 1024 bytes.
+ */
+#define SORTIE_CHARSET_META_HTTP_EQUIV 5
+
+/**
+ * Where it was found what a text is written in: nowhere, UTF-8 is assumed.
+ */
+#define SORTIE_CHARSET_ASSUMED 6
+
+/**
  * The number of this C ABI. It grows with what is added; what is there never changes.
  */
 #define SORTIE_ABI_VERSION 1
@@ -319,7 +362,7 @@ typedef struct {
 } sortie_header;
 
 /**
- * Public keys that a host must show.
+ * Public keys that a host must show. Of several for one host the first counts.
  */
 typedef struct {
     /**
@@ -341,7 +384,7 @@ typedef struct {
 } sortie_pin;
 
 /**
- * A certificate by which a server may ask the client to identify itself.
+ * A certificate by which a server may ask the client to identify itself. Of several for one host the first counts.
  */
 typedef struct {
     /**
@@ -443,7 +486,8 @@ typedef struct {
      */
     uint32_t max_active;
     /**
-     * How many of them may be to one host; default 16. A host that speaks HTTP/2 takes up to 100.
+     * How many of them may be to one host, which is a scheme, name and port; default 16. A host that speaks HTTP/2 takes up
+     * to 100.
      */
     uint32_t max_active_per_host;
     /**
@@ -459,7 +503,8 @@ typedef struct {
      */
     uint32_t connect_timeout_ms;
     /**
-     * How long no byte may move in either direction; default 60000 ms.
+     * How long no byte may move in either direction once there is a connection; default 60000 ms. Pauses that wait for the
+     * host to drain, or for the disk, do not count.
      */
     uint32_t stall_timeout_ms;
     /**
@@ -496,7 +541,7 @@ typedef struct {
      */
     const sortie_pin *pins;
     /**
-     * Path of a PEM file with the roots to trust; NULL means the system's.
+     * Path of a PEM file with the roots to trust; NULL means the system's, or what SSL_CERT_FILE or SSL_CERT_DIR name.
      */
     const char *ca_file;
     /**
@@ -518,7 +563,7 @@ typedef struct {
     /**
      * "http://host:port", "https://", "socks4://", "socks4a://", "socks5://" or "socks5h://", with "user:password@" if
      * need be. NULL means http_proxy, https_proxy, all_proxy and no_proxy of the environment, read once at creation; ""
-     * means none.
+     * means none. HTTP_PROXY in capitals is not read; a variable that is no proxy makes creation fail.
      */
     const char *proxy;
     /**
@@ -585,7 +630,9 @@ typedef struct {
     uint32_t body_directory;
     /**
      * SORTIE_BODY_*: by default a body in memory is text and a file is binary, which decides the Content-Type of a
-     * request that gives none: "text/plain; charset=UTF-8" or "application/octet-stream".
+     * request that gives none: "text/plain; charset=UTF-8" or "application/octet-stream". SORTIE_BODY_TEXT also sees to
+     * the charset: a Content-Type that names none gets "; charset=UTF-8", and a body in memory, which must be UTF-8, is
+     * sent in the charset that it names.
      */
     uint32_t body_kind;
     /**
@@ -676,11 +723,11 @@ typedef struct {
      */
     uint32_t error;
     /**
-     * The response's HTTP status, 0 while none has come.
+     * The response's HTTP status, 0 while none has come and in PROGRESS events.
      */
     int32_t status;
     /**
-     * SORTIE_BODY_*: what the body is.
+     * SORTIE_BODY_*: what the body is. Text is UTF-8 whatever it was sent in, unless SORTIE_REQUEST_RAW_TEXT is set.
      */
     uint32_t body_kind;
     /**
@@ -700,7 +747,7 @@ typedef struct {
      */
     const char *message;
     /**
-     * The URL as requested, credentials left out.
+     * The URL as requested; if it held credentials, without them and normalised.
      */
     const char *url;
     /**
@@ -860,7 +907,7 @@ typedef struct {
 #define SORTIE_RESULT_ARGUMENT -9
 
 /**
- * The body is larger than the limit.
+ * The body is larger than memory can hold.
  */
 #define SORTIE_RESULT_BODY_TOO_LARGE -10
 
@@ -870,7 +917,7 @@ typedef struct {
 #define SORTIE_RESULT_BUSY -11
 
 /**
- * The id is not that of a request which is still to end.
+ * The id is not that of a request whose ENDED event is still to be drained.
  */
 #define SORTIE_RESULT_STALE -12
 
@@ -890,12 +937,12 @@ typedef struct {
 #define SORTIE_RESULT_NOT_FOUND -15
 
 /**
- * The client is being destroyed.
+ * Reserved: the client is being destroyed.
  */
 #define SORTIE_RESULT_SHUTDOWN -16
 
 /**
- * A defect in Sortie, caught at the boundary.
+ * A defect in Sortie, caught at the boundary. Any call may return it.
  */
 #define SORTIE_RESULT_INTERNAL -17
 
@@ -957,7 +1004,8 @@ sortie_result sortie_submit(sortie_client *client, const sortie_request_desc *de
 sortie_result sortie_get(sortie_client *client, const char *url, uint64_t user_data, sortie_request *out_id);
 
 /**
- * Submits a GET request whose body goes to a file, with progress events.
+ * Submits a GET request whose body goes to a file, with progress events and without a limit on the total time: only a
+ * stalled one ends early.
  *
  * @param client     a live client; must not be NULL
  * @param url        an absolute http or https URL; must not be NULL
@@ -975,7 +1023,8 @@ sortie_result sortie_download(sortie_client *client,
                               sortie_request *out_id);
 
 /**
- * Submits a POST request whose body is a file, with progress events.
+ * Submits a POST request whose body is a file, with progress events and without a limit on the total time: only a stalled
+ * one ends early.
  *
  * @param client        a live client; must not be NULL
  * @param url           an absolute http or https URL; must not be NULL
@@ -1104,7 +1153,7 @@ uint32_t sortie_event_header_count(const sortie_event *event);
 sortie_result sortie_event_header_at(const sortie_event *event, uint32_t i, const char **name, const char **value);
 
 /**
- * Tells the URL that answered, after redirects.
+ * Tells the URL that answered, after redirects; without any, the URL as requested.
  *
  * @param event  an event of the last sortie_poll()
  * @return the URL, credentials left out, valid as long as the event is; NULL if no response came
@@ -1112,6 +1161,19 @@ sortie_result sortie_event_header_at(const sortie_event *event, uint32_t i, cons
  * @since          0.1.0
  */
 const char *sortie_event_effective_url(const sortie_event *event);
+
+/**
+ * Tells what a text body was written in before it was made UTF-8.
+ *
+ * @param event   an event of the last sortie_poll()
+ * @param source  receives where that was found, SORTIE_CHARSET_*; left as it is if nothing is; may be NULL
+ * @return the charset's name in the WHATWG Encoding Standard, such as "windows-1252", valid as long as the event is; NULL
+ *         if the event has no text, or SORTIE_REQUEST_RAW_TEXT asked for it as it came
+ * @threadsafety   the thread that polls
+ * @since          0.1.0
+ */
+const char *sortie_event_charset(const sortie_event *event,
+                                 uint32_t *source);
 
 /**
  * Tells where a request's time went.

@@ -55,11 +55,11 @@ numbered! {
         /// A number, flag or combination of fields is out of range.
         Argument = -9 => "an argument is out of range",
         /// The body is larger than the limit.
-        BodyTooLarge = -10 => "the body is larger than the limit",
+        BodyTooLarge = -10 => "the body is larger than memory can hold",
         /// Another thread is in the same call, which takes one thread at a time.
         Busy = -11 => "another thread is in this call",
         /// The id is not that of a request which is still to end.
-        Stale = -12 => "the request has already ended or never existed",
+        Stale = -12 => "the request has ended and was drained, or never existed",
         /// As many requests as the client takes are waiting, running or not yet drained.
         TooManyRequests = -13 => "the client holds as many requests as it takes",
         /// The operating system refused a thread or a descriptor.
@@ -122,6 +122,8 @@ numbered! {
         Internal = 22 => "an internal error ended the request",
         /// The request waited in the queue for longer than its limit.
         QueueTimeout = 23 => "the request waited longer than its limit",
+        /// The request's text cannot be written in the charset that it is to be sent in.
+        Encode = 24 => "the request body could not be encoded",
     }
 }
 
@@ -195,7 +197,7 @@ mod tests {
         let reasons: Vec<i32> = Reason::ALL.iter().map(|r| r.number()).collect();
         assert_eq!(reasons, (1..=17).map(|n| -n).collect::<Vec<i32>>());
         let kinds: Vec<u32> = ErrorKind::ALL.iter().map(|k| k.number()).collect();
-        assert_eq!(kinds, (1..=23).collect::<Vec<u32>>());
+        assert_eq!(kinds, (1..=24).collect::<Vec<u32>>());
     }
 
     #[test]

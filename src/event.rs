@@ -79,6 +79,23 @@ pub enum BodyKind {
     Binary,
 }
 
+/// Where it was found what a response's text is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CharsetSource {
+    /// The charset parameter of the Content-Type header.
+    Header,
+    /// The byte order mark at the text's start.
+    ByteOrderMark,
+    /// The XML declaration's encoding.
+    XmlDeclaration,
+    /// `<meta charset>`.
+    MetaCharset,
+    /// `<meta http-equiv="Content-Type">`.
+    MetaHttpEquiv,
+    /// Nowhere: UTF-8 is assumed.
+    Default,
+}
+
 /// A response, whole or as far as it came.
 #[derive(Debug, Default)]
 pub struct Response {
@@ -90,6 +107,9 @@ pub struct Response {
     pub body: Option<Body>,
     /// What the body is.
     pub body_kind: BodyKind,
+    /// What the body was written in before it was made UTF-8, by its name in the WHATWG Encoding Standard, and where that
+    /// was found. `None` for bytes, files, and text that was asked for as it came.
+    pub charset: Option<(Text, CharsetSource)>,
     /// The full path of the file that was written.
     pub file: Option<Text>,
     /// The URL that answered, after redirects; `None` if it is the one requested.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::body::charset;
 use crate::error::{Reason, Refusal};
 use crate::event::BodyKind;
 use crate::headers::Headers;
@@ -185,6 +186,7 @@ pub struct Request {
     pub(crate) headers: Headers,
     pub(crate) body: RequestBody,
     pub(crate) body_kind: BodyKind,
+    pub(crate) raw_text: bool,
     pub(crate) response_file: Option<FileName>,
     pub(crate) progress: Progress,
     pub(crate) priority: Priority,
@@ -225,6 +227,7 @@ impl Request {
             headers: Headers::new(),
             body: RequestBody::None,
             body_kind: BodyKind::Default,
+            raw_text: false,
             response_file: None,
             progress: Progress::None,
             priority: Priority::Normal,
@@ -304,9 +307,19 @@ impl Request {
     }
 
     /// Says what the body is: by default text in memory, bytes in a file. Without a Content-Type header it decides that.
+    ///
+    /// [`BodyKind::Text`] also sees to the charset: a Content-Type that names none gets `; charset=UTF-8`, and a body in
+    /// memory, which must be UTF-8, is sent in the charset that it names.
     #[must_use]
     pub fn body_kind(mut self, kind: BodyKind) -> Request {
         self.body_kind = kind;
+        self
+    }
+
+    /// Whether the text of a response is handed over as it came. By default it is made UTF-8.
+    #[must_use]
+    pub fn raw_text(mut self, raw: bool) -> Request {
+        self.raw_text = raw;
         self
     }
 
@@ -451,6 +464,22 @@ impl Request {
         Ok(self)
     }
 
+    /// The charset that the Content-Type of a text body names.
+    pub(crate) fn text_charset(&self) -> Option<&str> {
+        let is_text = self.body_kind == BodyKind::Text && !matches!(self.body, RequestBody::None);
+        self.headers.get("Content-Type").filter(|_| is_text).and_then(charset::parameter)
+    }
+
+    /// Writes a text body in the charset that its Content-Type names. `Err` says what cannot be written.
+    pub(crate) fn encode_text(&mut self) -> Result<(), String> {
+        if let (Some(label), RequestBody::Bytes(bytes)) = (self.text_charset(), &self.body)
+            && let Some(encoded) = charset::encode((**bytes).as_ref(), label)?
+        {
+            self.body = RequestBody::Bytes(Arc::new(encoded));
+        }
+        Ok(())
+    }
+
     /// The method that will be sent.
     pub(crate) fn method_or_default(&self) -> &str {
         match (&self.method, &self.body) {
@@ -464,6 +493,10 @@ impl Request {
     pub(crate) fn check(&self) -> Result<(), Refusal> {
         if self.method_or_default() == "HEAD" && !matches!(self.body, RequestBody::None) {
             return Err(Refusal::new(Reason::Argument, "a HEAD request cannot have a body"));
+        }
+        if let Some(label) = self.text_charset().filter(|label| !charset::is_known(label)) {
+            let message = format!("Content-Type: charset '{}' is unknown", label.escape_default());
+            return Err(Refusal::new(Reason::Argument, message));
         }
         Ok(())
     }

@@ -517,7 +517,15 @@ fn destroy_is_fast_with_200_transfers_in_every_state() {
             _ => Ok(None),
         })
         .start();
-    let host = Setup { max_active: 170, max_active_per_host: 170, ..Setup::default() }.start();
+    let host = Setup {
+        max_active: 170,
+        max_active_per_host: 170,
+        timeout_ms: SORTIE_NO_TIMEOUT,
+        connect_timeout_ms: SORTIE_NO_TIMEOUT,
+        stall_timeout_ms: SORTIE_NO_TIMEOUT,
+        ..Setup::default()
+    }
+    .start();
     let source = folder.join("source");
     File::create(&source).unwrap().set_len(64 << 20).unwrap();
     for i in 0..30 {

@@ -1,6 +1,8 @@
 //! What a Content-Type says of a body.
 
+use crate::body::charset;
 use crate::event::BodyKind;
+use crate::request::Request;
 
 /// The Content-Type of a request that gives none.
 pub(crate) fn default_for(kind: BodyKind, is_file: bool) -> &'static str {
@@ -9,6 +11,12 @@ pub(crate) fn default_for(kind: BodyKind, is_file: bool) -> &'static str {
         BodyKind::Default if !is_file => "text/plain; charset=UTF-8",
         BodyKind::Default | BodyKind::Binary => "application/octet-stream",
     }
+}
+
+/// The Content-Type of a request that is text and names no charset, with the one it is in.
+pub(crate) fn with_charset(request: &Request) -> Option<String> {
+    let given = request.headers.get("Content-Type").filter(|_| request.body_kind == BodyKind::Text)?;
+    charset::parameter(given).is_none().then(|| format!("{given}; charset=UTF-8"))
 }
 
 /// Whether a response of this Content-Type is text: any type with a charset, `text/*`, XML, JSON, JavaScript, forms.

@@ -241,7 +241,8 @@ pub(super) unsafe fn request(desc: &sortie_request_desc) -> Result<Request, Refu
     const FLAGS: u32 = SORTIE_REQUEST_MANUAL_REDIRECTS
         | SORTIE_REQUEST_INSECURE_REDIRECTS
         | SORTIE_REQUEST_BORROW_BODY
-        | SORTIE_REQUEST_NO_SYNC;
+        | SORTIE_REQUEST_NO_SYNC
+        | SORTIE_REQUEST_RAW_TEXT;
     let unknown = desc.flags & !FLAGS;
     if unknown != 0 {
         return Err(Refusal::new(Reason::Argument, format!("flags has the unknown bits {unknown:#x}")));
@@ -321,6 +322,7 @@ pub(super) unsafe fn request(desc: &sortie_request_desc) -> Result<Request, Refu
         .follow_redirects(!flag(SORTIE_REQUEST_MANUAL_REDIRECTS))
         .insecure_redirects(flag(SORTIE_REQUEST_INSECURE_REDIRECTS))
         .sync(!flag(SORTIE_REQUEST_NO_SYNC))
+        .raw_text(flag(SORTIE_REQUEST_RAW_TEXT))
         .timeout(limit(desc.timeout_ms))
         .connect_timeout(limit(desc.connect_timeout_ms))
         .stall_timeout(limit(desc.stall_timeout_ms))

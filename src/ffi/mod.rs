@@ -22,7 +22,7 @@ use crate::budget::Body;
 use crate::client::Client;
 use crate::config::Config;
 use crate::error::{ErrorKind, Reason, Refusal};
-use crate::event::{BodyKind, Event, EventKind, Response};
+use crate::event::{BodyKind, CharsetSource, Event, EventKind, Response};
 use crate::headers::Headers;
 use crate::slots::RequestId;
 use crate::text::Text;
@@ -217,7 +217,8 @@ pub unsafe extern "C" fn sortie_get(
     })
 }
 
-/// Submits a GET request whose body goes to a file, with progress events.
+/// Submits a GET request whose body goes to a file, with progress events and without a limit on the total time: only a
+/// stalled one ends early.
 ///
 /// @param client     a live client; must not be NULL
 /// @param url        an absolute http or https URL; must not be NULL
@@ -242,6 +243,7 @@ pub unsafe extern "C" fn sortie_download(
         let desc = sortie_request_desc {
             response_path: path,
             progress: SORTIE_PROGRESS_DOWNLOAD,
+            timeout_ms: SORTIE_NO_TIMEOUT,
             ..plain_desc(url, user_data)
         };
         // SAFETY: the caller promises a live client, two strings and a writable id.
@@ -249,7 +251,8 @@ pub unsafe extern "C" fn sortie_download(
     })
 }
 
-/// Submits a POST request whose body is a file, with progress events.
+/// Submits a POST request whose body is a file, with progress events and without a limit on the total time: only a stalled
+/// one ends early.
 ///
 /// @param client        a live client; must not be NULL
 /// @param url           an absolute http or https URL; must not be NULL
@@ -277,6 +280,7 @@ pub unsafe extern "C" fn sortie_upload(
             body_path: path,
             content_type,
             progress: SORTIE_PROGRESS_UPLOAD,
+            timeout_ms: SORTIE_NO_TIMEOUT,
             ..plain_desc(url, user_data)
         };
         // SAFETY: the caller promises a live client, three strings and a writable id.
@@ -565,7 +569,7 @@ pub unsafe extern "C" fn sortie_event_header_at(
     })
 }
 
-/// Tells the URL that answered, after redirects.
+/// Tells the URL that answered, after redirects; without any, the URL as requested.
 ///
 /// @param event  an event of the last sortie_poll()
 /// @return the URL, credentials left out, valid as long as the event is; NULL if no response came
@@ -581,6 +585,35 @@ pub unsafe extern "C" fn sortie_event_effective_url(event: *const sortie_event) 
             // SAFETY: a response was found, so the event is not NULL.
             None => Some(unsafe { (*event).url }),
         }
+    })
+}
+
+/// Tells what a text body was written in before it was made UTF-8.
+///
+/// @param event   an event of the last sortie_poll()
+/// @param source  receives where that was found, SORTIE_CHARSET_*; left as it is if nothing is; may be NULL
+/// @return the charset's name in the WHATWG Encoding Standard, such as "windows-1252", valid as long as the event is; NULL
+///         if the event has no text, or SORTIE_REQUEST_RAW_TEXT asked for it as it came
+/// @threadsafety   the thread that polls
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_event_charset(event: *const sortie_event, source: *mut u32) -> *const c_char {
+    guard_pointer(|| {
+        // SAFETY: the caller promises an event of the last poll.
+        let (name, found) = unsafe { response(event) }?.charset.as_ref()?;
+        if !source.is_null() {
+            let number = match found {
+                CharsetSource::Header => SORTIE_CHARSET_HEADER,
+                CharsetSource::ByteOrderMark => SORTIE_CHARSET_BYTE_ORDER_MARK,
+                CharsetSource::XmlDeclaration => SORTIE_CHARSET_XML_DECLARATION,
+                CharsetSource::MetaCharset => SORTIE_CHARSET_META_CHARSET,
+                CharsetSource::MetaHttpEquiv => SORTIE_CHARSET_META_HTTP_EQUIV,
+                CharsetSource::Default => SORTIE_CHARSET_ASSUMED,
+            };
+            // SAFETY: not NULL, and the caller promises a writable number.
+            unsafe { source.write(number) };
+        }
+        Some(c_pointer(name.as_c_str()))
     })
 }
 
@@ -821,6 +854,7 @@ mod tests {
             (SORTIE_ERROR_SHUTDOWN, ErrorKind::Shutdown),
             (SORTIE_ERROR_INTERNAL, ErrorKind::Internal),
             (SORTIE_ERROR_QUEUE_TIMEOUT, ErrorKind::QueueTimeout),
+            (SORTIE_ERROR_ENCODE, ErrorKind::Encode),
         ] {
             assert_eq!(error, kind.number());
         }

@@ -29,11 +29,11 @@ pub const SORTIE_RESULT_HEADER: sortie_result = -7;
 pub const SORTIE_RESULT_PATH: sortie_result = -8;
 /// A number, flag or combination of fields is out of range.
 pub const SORTIE_RESULT_ARGUMENT: sortie_result = -9;
-/// The body is larger than the limit.
+/// The body is larger than memory can hold.
 pub const SORTIE_RESULT_BODY_TOO_LARGE: sortie_result = -10;
 /// Another thread is in the same call, which takes one thread at a time.
 pub const SORTIE_RESULT_BUSY: sortie_result = -11;
-/// The id is not that of a request which is still to end.
+/// The id is not that of a request whose ENDED event is still to be drained.
 pub const SORTIE_RESULT_STALE: sortie_result = -12;
 /// As many requests as the client takes are waiting, running or not yet drained.
 pub const SORTIE_RESULT_TOO_MANY_REQUESTS: sortie_result = -13;
@@ -41,9 +41,9 @@ pub const SORTIE_RESULT_TOO_MANY_REQUESTS: sortie_result = -13;
 pub const SORTIE_RESULT_SYSTEM: sortie_result = -14;
 /// There is no such header, body or other part.
 pub const SORTIE_RESULT_NOT_FOUND: sortie_result = -15;
-/// The client is being destroyed.
+/// Reserved: the client is being destroyed.
 pub const SORTIE_RESULT_SHUTDOWN: sortie_result = -16;
-/// A defect in Sortie, caught at the boundary.
+/// A defect in Sortie, caught at the boundary. Any call may return it.
 pub const SORTIE_RESULT_INTERNAL: sortie_result = -17;
 
 /// sortie_event.type: the request has started. With upload progress it comes before connecting, with the body's size;
@@ -86,7 +86,7 @@ pub const SORTIE_ERROR_DECODE: u32 = 13;
 pub const SORTIE_ERROR_FILE: u32 = 14;
 /// sortie_event.error: the disk is full.
 pub const SORTIE_ERROR_DISK_FULL: u32 = 15;
-/// sortie_event.error: the body is not the one expected.
+/// sortie_event.error: reserved; the body is not the one expected.
 pub const SORTIE_ERROR_INTEGRITY: u32 = 16;
 /// sortie_event.error: the proxy refused or failed.
 pub const SORTIE_ERROR_PROXY: u32 = 17;
@@ -94,14 +94,16 @@ pub const SORTIE_ERROR_PROXY: u32 = 17;
 pub const SORTIE_ERROR_CANCELLED: u32 = 18;
 /// sortie_event.error: a URL met on the way, such as a redirect's, is not valid.
 pub const SORTIE_ERROR_INVALID_URL: u32 = 19;
-/// sortie_event.error: the server asked for something that Sortie does not do.
+/// sortie_event.error: reserved; the server asked for something that Sortie does not do.
 pub const SORTIE_ERROR_UNSUPPORTED: u32 = 20;
-/// sortie_event.error: the client shut down.
+/// sortie_event.error: reserved; the client shut down.
 pub const SORTIE_ERROR_SHUTDOWN: u32 = 21;
 /// sortie_event.error: a defect in Sortie or an exhausted resource.
 pub const SORTIE_ERROR_INTERNAL: u32 = 22;
 /// sortie_event.error: the request waited in the queue for longer than its limit.
 pub const SORTIE_ERROR_QUEUE_TIMEOUT: u32 = 23;
+/// sortie_event.error: the request's text cannot be written in the charset that its Content-Type names.
+pub const SORTIE_ERROR_ENCODE: u32 = 24;
 
 /// A body's kind: the default. In a request: text for a body in memory, binary for a file. In an event: there is no body.
 pub const SORTIE_BODY_DEFAULT: u32 = 0;
@@ -119,13 +121,13 @@ pub const SORTIE_PROGRESS_UPLOAD: u32 = 2;
 
 /// The priority of most requests.
 pub const SORTIE_PRIORITY_NORMAL: u32 = 0;
-/// Starts before every waiting NORMAL request.
+/// Starts before every waiting NORMAL request that has not waited for ten seconds.
 pub const SORTIE_PRIORITY_HIGH: u32 = 1;
 /// Starts after every waiting NORMAL request. So that nothing waits for ever, each ten seconds of waiting lift a request
 /// by one level.
 pub const SORTIE_PRIORITY_LOW: u32 = 2;
 
-/// A file name's base: none, the name is a path of the operating system.
+/// A file name's base: none, the name is a path of the operating system, relative to the working directory at submit.
 pub const SORTIE_DIRECTORY_NONE: u32 = 0;
 /// A file name's base: sortie_client_config.documents_directory.
 pub const SORTIE_DIRECTORY_DOCUMENTS: u32 = 1;
@@ -166,6 +168,22 @@ pub const SORTIE_REQUEST_BORROW_BODY: u32 = 4;
 /// files; after a power cut a file may then be empty or missing its end.
 pub const SORTIE_REQUEST_NO_SYNC: u32 = 8;
 
+/// sortie_request_desc.flags: the text of a response is handed over as it came, not made UTF-8.
+pub const SORTIE_REQUEST_RAW_TEXT: u32 = 16;
+
+/// Where it was found what a text is written in: the charset of the Content-Type header.
+pub const SORTIE_CHARSET_HEADER: u32 = 1;
+/// Where it was found what a text is written in: its byte order mark.
+pub const SORTIE_CHARSET_BYTE_ORDER_MARK: u32 = 2;
+/// Where it was found what a text is written in: its XML declaration.
+pub const SORTIE_CHARSET_XML_DECLARATION: u32 = 3;
+/// Where it was found what a text is written in: `<meta charset>` in its first 1024 bytes.
+pub const SORTIE_CHARSET_META_CHARSET: u32 = 4;
+/// Where it was found what a text is written in: `<meta http-equiv="Content-Type">` in its first 1024 bytes.
+pub const SORTIE_CHARSET_META_HTTP_EQUIV: u32 = 5;
+/// Where it was found what a text is written in: nowhere, UTF-8 is assumed.
+pub const SORTIE_CHARSET_ASSUMED: u32 = 6;
+
 /// A header field, both parts NUL-terminated UTF-8.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -176,7 +194,7 @@ pub struct sortie_header {
     pub value: *const c_char,
 }
 
-/// Public keys that a host must show.
+/// Public keys that a host must show. Of several for one host the first counts.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sortie_pin {
@@ -190,7 +208,7 @@ pub struct sortie_pin {
     pub reserved: u32,
 }
 
-/// A certificate by which a server may ask the client to identify itself.
+/// A certificate by which a server may ask the client to identify itself. Of several for one host the first counts.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sortie_client_certificate {
@@ -250,7 +268,8 @@ pub struct sortie_client_config {
     /// How many requests may be on the network at a time; default 64, at most 65535. A host that speaks HTTP/2 takes
     /// up at most two of these places.
     pub max_active: u32,
-    /// How many of them may be to one host; default 16. A host that speaks HTTP/2 takes up to 100.
+    /// How many of them may be to one host, which is a scheme, name and port; default 16. A host that speaks HTTP/2 takes up
+    /// to 100.
     pub max_active_per_host: u32,
     /// How many requests may wait, run or be undrained in all; default 65536, at most 1048576.
     pub max_requests: u32,
@@ -258,7 +277,8 @@ pub struct sortie_client_config {
     pub timeout_ms: u32,
     /// How long a connection may take to be made; default 10000 ms.
     pub connect_timeout_ms: u32,
-    /// How long no byte may move in either direction; default 60000 ms.
+    /// How long no byte may move in either direction once there is a connection; default 60000 ms. Pauses that wait for the
+    /// host to drain, or for the disk, do not count.
     pub stall_timeout_ms: u32,
     /// How long a request may wait in the queue; no limit by default.
     pub queue_timeout_ms: u32,
@@ -277,7 +297,7 @@ pub struct sortie_client_config {
     pub pin_count: u32,
     /// Public keys that hosts must show.
     pub pins: *const sortie_pin,
-    /// Path of a PEM file with the roots to trust; NULL means the system's.
+    /// Path of a PEM file with the roots to trust; NULL means the system's, or what SSL_CERT_FILE or SSL_CERT_DIR name.
     pub ca_file: *const c_char,
     /// Certificates by which to identify the client.
     pub client_certificates: *const sortie_client_certificate,
@@ -289,7 +309,7 @@ pub struct sortie_client_config {
     pub resolves: *const sortie_resolve,
     /// "http://host:port", "https://", "socks4://", "socks4a://", "socks5://" or "socks5h://", with "user:password@" if
     /// need be. NULL means http_proxy, https_proxy, all_proxy and no_proxy of the environment, read once at creation; ""
-    /// means none.
+    /// means none. HTTP_PROXY in capitals is not read; a variable that is no proxy makes creation fail.
     pub proxy: *const c_char,
     /// Hosts to reach without the proxy, separated by commas: names with all below them, addresses, networks as
     /// 10.0.0.0/8, or "*". Only with proxy.
@@ -328,7 +348,9 @@ pub struct sortie_request_desc {
     /// The base of body_path, SORTIE_DIRECTORY_*.
     pub body_directory: u32,
     /// SORTIE_BODY_*: by default a body in memory is text and a file is binary, which decides the Content-Type of a
-    /// request that gives none: "text/plain; charset=UTF-8" or "application/octet-stream".
+    /// request that gives none: "text/plain; charset=UTF-8" or "application/octet-stream". SORTIE_BODY_TEXT also sees to
+    /// the charset: a Content-Type that names none gets "; charset=UTF-8", and a body in memory, which must be UTF-8, is
+    /// sent in the charset that it names.
     pub body_kind: u32,
     /// The Content-Type header, if not among headers.
     pub content_type: *const c_char,
@@ -375,9 +397,9 @@ pub struct sortie_event {
     pub r#type: u32,
     /// SORTIE_ERROR_*: of an ENDED event, why no whole response came; else SORTIE_ERROR_NONE.
     pub error: u32,
-    /// The response's HTTP status, 0 while none has come.
+    /// The response's HTTP status, 0 while none has come and in PROGRESS events.
     pub status: i32,
-    /// SORTIE_BODY_*: what the body is.
+    /// SORTIE_BODY_*: what the body is. Text is UTF-8 whatever it was sent in, unless SORTIE_REQUEST_RAW_TEXT is set.
     pub body_kind: u32,
     /// The response's body, with a NUL one past its end; NULL if there is none or it went to a file.
     pub body: *const c_void,
@@ -387,7 +409,7 @@ pub struct sortie_event {
     pub file_path: *const c_char,
     /// Of an ENDED event with an error: what went wrong, for a person; else NULL.
     pub message: *const c_char,
-    /// The URL as requested, credentials left out.
+    /// The URL as requested; if it held credentials, without them and normalised.
     pub url: *const c_char,
     /// Bytes of the body on the wire so far, in the direction of progress (download if none). Never goes back.
     pub bytes_transferred: u64,

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
 
-use super::sys::Raw;
+use super::sys::{self, Raw};
 use crate::config::{ClientCertificate, canonical_host};
 use crate::error::{Reason, Refusal};
 
@@ -47,9 +47,13 @@ impl Roots {
             // Schannel asks the system itself.
             return Ok(());
         }
-        raw.text(curl_sys::CURLOPT_CAINFO, self.file.as_deref())?;
+        for option in [curl_sys::CURLOPT_CAINFO, sys::OPT_PROXY_CAINFO] {
+            raw.text(option, self.file.as_deref())?;
+        }
         #[cfg(unix)]
-        raw.text(curl_sys::CURLOPT_CAPATH, self.directory.as_deref())?;
+        for option in [curl_sys::CURLOPT_CAPATH, sys::OPT_PROXY_CAPATH] {
+            raw.text(option, self.directory.as_deref())?;
+        }
         Ok(())
     }
 }

@@ -14,13 +14,13 @@ use crossbeam_channel::Sender;
 use curl::easy::{Handler, ReadError, SeekResult, WriteError};
 use parking_lot::Mutex;
 
-use crate::body::content_type;
 use crate::body::decoding::{Broken, Decoder};
 use crate::body::disk::{Key, Location, Op};
 use crate::body::source::{Pull, Source};
+use crate::body::{charset, content_type};
 use crate::budget::{Body, Budget};
 use crate::error::{ErrorKind, Failure, bytes_text};
-use crate::event::{Event, EventKind, Producer, Response};
+use crate::event::{BodyKind, Event, EventKind, Producer, Response};
 use crate::headers::Headers;
 use crate::net::{Connection, Owner, Reached, Sockets, Transfer};
 use crate::request::{Progress, Request};
@@ -119,6 +119,8 @@ pub(super) struct Flow {
     pub(super) crowded: bool,
     /// It was about to go over a connection that is dead: nothing was sent.
     pub(super) stale: bool,
+    /// Where redirects have led.
+    pub(super) effective_url: Option<Text>,
     /// Set once the transfer is running.
     pub(super) connection: Option<Connection>,
     pub(super) user_data: u64,
@@ -129,6 +131,8 @@ pub(super) struct Flow {
     /// Whether sending the request twice does no harm.
     pub(super) idempotent: bool,
     pub(super) max_body: u64,
+    /// Whether text is handed over as it came.
+    pub(super) raw_text: bool,
     /// Where a 2xx body goes, if to a file.
     pub(super) file: Option<(Key, Location)>,
     pub(super) source: Source,
@@ -172,6 +176,7 @@ impl Flow {
             max_connections: u32::MAX,
             crowded: false,
             stale: false,
+            effective_url: None,
             connection: None,
             user_data: request.user_data,
             url: request.requested.clone(),
@@ -180,6 +185,7 @@ impl Flow {
             is_head: false,
             idempotent: false,
             max_body: u64::MAX,
+            raw_text: request.raw_text,
             file: None,
             source,
             status: 0,
@@ -315,7 +321,12 @@ impl Flow {
     }
 
     fn tell_began(&self, outlet: &Outlet) {
-        let response = Response { status: self.status, headers: self.headers.clone(), ..Response::default() };
+        let response = Response {
+            status: self.status,
+            headers: self.headers.clone(),
+            effective_url: self.effective_url.clone(),
+            ..Response::default()
+        };
         outlet.events.push(Event {
             request: self.id,
             user_data: self.user_data,
@@ -572,12 +583,21 @@ impl Transfer for Exchange {
 }
 
 /// The parts of a finished response that come from its flow.
+///
 /// A body comes only with a budget to hold it against: not of a request that failed.
 pub(super) fn response_of(flow: &mut Flow, budget: Option<&Arc<Budget>>) -> Response {
     let mut response =
         Response { status: flow.status, headers: std::mem::take(&mut flow.headers), ..Response::default() };
     if let (Sink::Memory(bytes), Some(budget)) = (std::mem::replace(&mut flow.sink, Sink::Undecided), budget) {
-        response.body_kind = content_type::kind_of_response(response.headers.get("Content-Type"));
+        let content_type = response.headers.get("Content-Type");
+        response.body_kind = content_type::kind_of_response(content_type);
+        let bytes = if response.body_kind == BodyKind::Text && !flow.raw_text {
+            let decoded = charset::decode(bytes, content_type);
+            response.charset = Some((Text::from(decoded.charset), decoded.source));
+            decoded.text
+        } else {
+            bytes
+        };
         response.body = Some(Body::new(bytes, budget));
     }
     response

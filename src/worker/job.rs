@@ -46,6 +46,8 @@ pub(super) struct Job {
     pub(super) url: Url,
     pub(super) method: String,
     pub(super) has_body: bool,
+    /// The Content-Type to send in place of the one given.
+    content_type: Option<String>,
     left_origin: bool,
     /// Told apart from earlier attempts by what the disk does for it.
     pub(super) attempt: u32,
@@ -92,6 +94,7 @@ impl Job {
             place: None,
             connected: false,
             url: request.url.clone(),
+            content_type: content_type::with_charset(&request),
             method: request.method_or_default().to_owned(),
             has_body: !matches!(request.body, RequestBody::None),
             left_origin: false,
@@ -136,6 +139,11 @@ impl Job {
         hasher.finish()
     }
 
+    /// Where redirects have led, if there were any.
+    pub(super) fn effective_url(&self) -> Option<Text> {
+        (self.timing.redirects > 0).then(|| Text::from(self.url.as_str()))
+    }
+
     /// The present hop's scheme, host and port.
     pub(super) fn origin(&self) -> &str {
         &self.url[..Position::BeforePath]
@@ -165,6 +173,10 @@ impl Job {
         if self.has_body && !has("Content-Type") {
             let is_file = matches!(self.request.body, RequestBody::File(_));
             headers.push(("Content-Type", content_type::default_for(self.request.body_kind, is_file)));
+        }
+        if let Some(with_charset) = &self.content_type {
+            let given = headers.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case("Content-Type"));
+            given.for_each(|(_, value)| *value = with_charset);
         }
         // Without this, servers would not be told that a POST has no body.
         let empty_body = matches!(self.method.as_str(), "POST" | "PUT" | "PATCH").then_some(0);

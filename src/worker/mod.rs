@@ -285,12 +285,16 @@ impl Worker {
         true
     }
 
-    fn accept(&mut self, id: RequestId, request: Request) {
+    fn accept(&mut self, id: RequestId, mut request: Request) {
+        let encoded = request.encode_text();
         self.sequence += 1;
         let now = self.now();
         let rank = Rank::new(now, request.priority, self.sequence);
         let job = Box::new(Job::new(id, request, rank, now, &self.outlet));
         self.live += 1;
+        if let Err(message) = encoded {
+            return self.end(job, None, Some(Failure::new(ErrorKind::Encode, message)));
+        }
         self.enqueue(job);
     }
 
@@ -415,6 +419,7 @@ impl Worker {
         flow.file = job.request.response_file.as_ref().map(|file| (job.key(), self.config.locate(file)));
         (flow.began, flow.told) = (job.began, job.told);
         flow.attempt = job.attempt;
+        flow.effective_url = job.effective_url();
         flow.owner = job.owner();
         if job.place.is_some_and(|host| self.admission.speaks_http2(host)) {
             flow.max_connections = MAX_HTTP2_CONNECTIONS;
@@ -677,8 +682,8 @@ impl Worker {
             Some(mut flow) => exchange::response_of(&mut flow, failure.is_none().then_some(&self.budget)),
             None => Response::default(),
         };
-        if response.status != 0 && job.timing.redirects > 0 {
-            response.effective_url = Some(Text::from(job.url.as_str()));
+        if response.status != 0 {
+            response.effective_url = job.effective_url();
         }
         response.file = file;
         let started = job.started.unwrap_or(now);

@@ -39,7 +39,7 @@ static sortie_stats stats_of(sortie_client *client)
 
 static void get_brings_a_response(sortie_client *client)
 {
-    const char *url = server_url("/bytes/1000?type=text/plain&etag=abc");
+    const char *url = server_url("/bytes/1000?etag=abc");
     const char *name = NULL, *value = NULL;
     sortie_request request = 0;
     sortie_timing timing;
@@ -52,7 +52,7 @@ static void get_brings_a_response(sortie_client *client)
     CHECK_EQUAL(event.error, SORTIE_ERROR_NONE);
     CHECK_EQUAL(event.status, 200);
     CHECK_EQUAL(event.user_data, 42);
-    CHECK_EQUAL(event.body_kind, SORTIE_BODY_TEXT);
+    CHECK_EQUAL(event.body_kind, SORTIE_BODY_BINARY);
     CHECK_EQUAL(event.body_length, 1000);
     CHECK_EQUAL(event.bytes_transferred, 1000);
     CHECK_EQUAL(event.bytes_estimated, 1000);
@@ -110,6 +110,7 @@ static void an_error_status_is_data(sortie_client *client)
     const sortie_event event = fetch(client, server_url("/status/404?body=gone"));
     CHECK_EQUAL(event.error, SORTIE_ERROR_NONE);
     CHECK_EQUAL(event.status, 404);
+    CHECK_EQUAL(event.body_kind, SORTIE_BODY_TEXT);
     CHECK_TEXT(event.body, "gone");
 }
 

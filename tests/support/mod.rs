@@ -483,7 +483,7 @@ impl Event {
         assert_eq!(self.message.is_some(), self.error != SORTIE_ERROR_NONE, "a message with every error: {self:?}");
         assert!(self.message.as_deref() != Some(""), "an error says what went wrong: {self:?}");
         assert!(ended || self.error == SORTIE_ERROR_NONE, "only ENDED has an error: {self:?}");
-        assert!(self.error <= SORTIE_ERROR_QUEUE_TIMEOUT, "{self:?}");
+        assert!(self.error <= SORTIE_ERROR_ENCODE, "{self:?}");
         assert!(
             self.file_path.is_none() || (ended && self.error == SORTIE_ERROR_NONE && self.body.is_none()),
             "{self:?}"
@@ -950,9 +950,14 @@ impl Belongings {
     }
 }
 
-/// This process's resident memory in bytes.
+/// This process's resident memory in bytes, without what the allocator keeps for later.
 #[cfg(target_os = "linux")]
 pub fn resident_bytes() -> u64 {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: may be called at any time.
+    unsafe {
+        libc::malloc_trim(0);
+    }
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a VmRSS line");
     let kilobytes: u64 = line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number");

@@ -1,0 +1,143 @@
+//! Text in other charsets: responses become UTF-8, requests are written in what they name.
+
+#![allow(missing_docs, unsafe_code, clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod support;
+
+use sortie::ffi::*;
+use sortie_test_server::{Response, Server};
+use support::*;
+
+/// Answers each path with one body of one Content-Type.
+fn speaking(answers: &'static [(&'static str, Option<&'static str>, &'static [u8])]) -> Server {
+    Server::builder()
+        .handler(|request, conn| {
+            let Some((_, content_type, body)) = answers.iter().find(|(path, _, _)| *path == request.path()) else {
+                return Ok(None);
+            };
+            let mut response = Response::new(200).body(body.to_vec());
+            if let Some(content_type) = content_type {
+                response = response.header("Content-Type", *content_type);
+            }
+            conn.send(&response).map(Some)
+        })
+        .start()
+}
+
+/// Fetches a text; gives its body, and the charset it was in with the place where that was found.
+fn fetch(host: &Host, url: String, flags: u32) -> (Vec<u8>, u32, Option<String>, u32) {
+    let id = host.submit(&Req::get(url).flags(flags));
+    let mut found = None;
+    while found.is_none() {
+        assert!(host.wait(DEADLINE));
+        host.next_event(|raw, event| {
+            assert_eq!(event.request, id);
+            event.ok(200);
+            let mut source = 77;
+            // SAFETY: an event of the last poll and a writable number.
+            let charset = copy_text(unsafe { sortie_event_charset(raw, &mut source) });
+            found = Some((event.bytes().to_vec(), event.body_kind, charset, source));
+        });
+    }
+    found.unwrap()
+}
+
+#[test]
+fn text_becomes_utf_8_by_the_header_the_mark_or_its_own_word() {
+    let server = speaking(&[
+        ("/header", Some("text/plain; charset=ISO-8859-1"), b"gr\xFC\xDFe"),
+        ("/mark", Some("text/plain"), b"\xFF\xFEg\0r\0\xFC\0\xDF\0e\0"),
+        ("/xml", Some("application/xml"), b"<?xml version=\"1.0\" encoding=\"windows-1251\"?><a>\xE6</a>"),
+        ("/meta", Some("text/html"), b"<meta charset=\"shift_jis\">\x83\x65"),
+        ("/equiv", Some("text/html"), b"<meta http-equiv=Content-Type content='text/html; charset=koi8-r'>\xD6"),
+        ("/plain", Some("application/json"), b"{\"a\":\"\xC3\xA4\"}"),
+        ("/lying", Some("text/plain; charset=utf-8"), b"a\xFFb"),
+        ("/cut", Some("text/plain; charset=utf-8"), b"a\xE2\x82"),
+        ("/mark-and-header", Some("text/plain; charset=utf-8"), b"\xEF\xBB\xBFx"),
+        ("/unknown", Some("text/plain; charset=klingon"), b"x"),
+    ]);
+    let host = Host::new();
+    for (path, text, charset, source) in [
+        ("/header", "grüße", "windows-1252", SORTIE_CHARSET_HEADER),
+        ("/mark", "grüße", "UTF-16LE", SORTIE_CHARSET_BYTE_ORDER_MARK),
+        ("/plain", "{\"a\":\"ä\"}", "UTF-8", SORTIE_CHARSET_ASSUMED),
+        ("/lying", "a\u{FFFD}b", "UTF-8", SORTIE_CHARSET_HEADER),
+        ("/cut", "a\u{FFFD}", "UTF-8", SORTIE_CHARSET_HEADER),
+        ("/mark-and-header", "x", "UTF-8", SORTIE_CHARSET_HEADER),
+        ("/unknown", "x", "UTF-8", SORTIE_CHARSET_ASSUMED),
+    ] {
+        let expected = (text.as_bytes().to_vec(), SORTIE_BODY_TEXT, Some(charset.to_owned()), source);
+        assert_eq!(fetch(&host, server.url(path), 0), expected, "{path}");
+    }
+    for (path, end, charset, source) in [
+        ("/xml", "<a>ж</a>", "windows-1251", SORTIE_CHARSET_XML_DECLARATION),
+        ("/meta", "テ", "Shift_JIS", SORTIE_CHARSET_META_CHARSET),
+        ("/equiv", "ж", "KOI8-R", SORTIE_CHARSET_META_HTTP_EQUIV),
+    ] {
+        let (text, _, found, place) = fetch(&host, server.url(path), 0);
+        assert!(String::from_utf8(text).unwrap().ends_with(end), "{path}");
+        assert_eq!((found.as_deref(), place), (Some(charset), source), "{path}");
+    }
+}
+
+#[test]
+fn bytes_and_raw_text_stay_as_they_came() {
+    let server = speaking(&[
+        ("/bytes", Some("image/png"), b"\xFF\xFE\xFC"),
+        ("/untold", None, b"\xFF\xFE\xFC"),
+        ("/text", Some("text/plain; charset=ISO-8859-1"), b"\xFC"),
+    ]);
+    let host = Host::new();
+    for path in ["/bytes", "/untold"] {
+        let expected = (b"\xFF\xFE\xFC".to_vec(), SORTIE_BODY_BINARY, None, 77);
+        assert_eq!(fetch(&host, server.url(path), 0), expected, "{path}");
+    }
+    let expected = (b"\xFC".to_vec(), SORTIE_BODY_TEXT, None, 77);
+    assert_eq!(fetch(&host, server.url("/text"), SORTIE_REQUEST_RAW_TEXT), expected);
+    // A file is never changed.
+    let folder = Folder::new();
+    host.fetch(&Req::download(server.url("/text"), folder.join("file"))).ok(200);
+    assert_eq!(std::fs::read(folder.join("file")).unwrap(), b"\xFC");
+}
+
+#[test]
+fn a_request_is_written_in_the_charset_it_names() {
+    let (server, host) = (Server::start(), Host::new());
+    let text = |content_type: &str| {
+        Req::new("POST", server.url("/upload")).body("grüße").content_type(content_type).body_kind(SORTIE_BODY_TEXT)
+    };
+    for (content_type, sent, header) in [
+        ("text/plain", "grüße".as_bytes(), "text/plain; charset=UTF-8"),
+        ("application/json", "grüße".as_bytes(), "application/json; charset=UTF-8"),
+        ("text/plain; charset=utf-8", "grüße".as_bytes(), "text/plain; charset=utf-8"),
+        ("text/plain; charset=ISO-8859-1", b"gr\xFC\xDFe", "text/plain; charset=ISO-8859-1"),
+        ("text/plain; charset=utf-16le", b"g\0r\0\xFC\0\xDF\0e\0", "text/plain; charset=utf-16le"),
+    ] {
+        server.clear_requests();
+        host.fetch(&text(content_type)).ok(200);
+        let request = server.requests().remove(0);
+        assert_eq!(request.body.as_deref(), Some(sent), "{content_type}");
+        assert_eq!(request.header("Content-Type"), Some(header));
+        assert_eq!(request.header("Content-Length"), Some(sent.len().to_string().as_str()));
+    }
+    // Without being called text, a body and its Content-Type go out as they are.
+    server.clear_requests();
+    host.fetch(&Req::new("POST", server.url("/upload")).body("x").content_type("application/json")).ok(200);
+    assert_eq!(server.requests().remove(0).header("Content-Type"), Some("application/json"));
+}
+
+#[test]
+fn what_cannot_be_written_is_told() {
+    let (server, host) = (Server::start(), Host::new());
+    let text = |content_type: &str, body: &[u8]| {
+        Req::new("POST", server.url("/upload")).body(body).content_type(content_type).body_kind(SORTIE_BODY_TEXT)
+    };
+    let refused = host.try_submit(&text("text/plain; charset=klingon", b"x")).unwrap_err();
+    assert_eq!(refused.result, SORTIE_RESULT_ARGUMENT);
+    assert!(refused.message.contains("klingon"), "{}", refused.message);
+    let latin = "text/plain; charset=iso-8859-1";
+    assert!(host.fetch(&text(latin, "ж".as_bytes())).failed(SORTIE_ERROR_ENCODE).contains("windows-1252"));
+    assert!(host.fetch(&text(latin, b"\xFF")).failed(SORTIE_ERROR_ENCODE).contains("UTF-8"));
+    assert_eq!(server.request_count(), 0, "nothing was sent");
+    host.fetch(&Req::get(server.url("/bytes/1"))).ok(200);
+}
