@@ -9,7 +9,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use parking_lot::Mutex;
 
-use crate::body::disk;
+use crate::body::disk::{self, Op};
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::error::{Reason, Refusal};
@@ -71,6 +71,7 @@ pub struct Client {
     slots: Arc<Slots>,
     events: Consumer,
     commands: Sender<Command>,
+    disk: Sender<Op>,
     wake: Arc<Wake>,
     budget: Arc<Budget>,
     counters: Arc<Counters>,
@@ -109,6 +110,7 @@ impl Client {
             slots,
             events: consumer,
             commands: commands.clone(),
+            disk: disk.clone(),
             wake: Arc::clone(&wake),
             budget: Arc::clone(&budget),
             counters: Arc::clone(&counters),
@@ -249,6 +251,8 @@ impl Client {
 impl Drop for Client {
     fn drop(&mut self) {
         self.wake.close();
+        // The disk's thread need not wait for the worker to hear of it.
+        let _ = self.disk.send(Op::Quit);
         // Nothing is ever sent: the wait ends when both threads have let go of their ends.
         let both_ended = self.ended.recv_timeout(SHUTDOWN_PATIENCE) == Err(RecvTimeoutError::Disconnected);
         if !both_ended {
