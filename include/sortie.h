@@ -1107,7 +1107,8 @@ sortie_result sortie_client_suspend(sortie_client *client);
 sortie_result sortie_client_resume(sortie_client *client);
 
 /**
- * Reads a client's counts and gauges. Cheap enough for every frame.
+ * Reads a client's counts and gauges. Cheap enough for every frame. waiting and active may not yet show what was submitted
+ * or cancelled just before.
  *
  * @param client  a live client; must not be NULL
  * @param out     receives them; its struct_size must be set; must not be NULL
@@ -1115,7 +1116,8 @@ sortie_result sortie_client_resume(sortie_client *client);
  * @threadsafety   any thread, except during sortie_client_destroy()
  * @since          0.1.0
  */
-sortie_result sortie_client_stats(sortie_client *client, sortie_stats *out);
+sortie_result sortie_client_stats(sortie_client *client,
+                                  sortie_stats *out);
 
 /**
  * Finds a response header by its name, whatever the letters' case.

@@ -348,7 +348,9 @@ fn a_server_may_allow_few_streams() {
     }
     let log = nginx.log("/medium", 60);
     assert!(log.iter().all(|words| words[0] == "HTTP/2.0"));
-    assert!(connections(&log) <= 2, "{} connections", connections(&log));
+    // Two at a time; under load the server may refuse streams before it has said how many it takes, and libcurl then gives
+    // that connection up for another.
+    assert!(connections(&log) <= 4, "{} connections", connections(&log));
 }
 
 #[test]

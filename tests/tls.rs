@@ -6,6 +6,7 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
 use std::process::Command;
 use std::{env, fs, thread};
 
@@ -169,10 +170,8 @@ fn a_client_certificate_is_shown_to_its_host_alone() {
     }
 }
 
-#[test]
-fn a_client_key_may_have_a_password() {
-    let server = Server::builder().tls(true).client_auth(true).start();
-    let folder = Folder::new();
+/// The test server's client key under a password; `None` without the means to lock it.
+fn locked_key(server: &Server, folder: &Folder) -> Option<PathBuf> {
     let locked = folder.join("locked.pem");
     let openssl = Command::new("openssl")
         .args(["pkcs8", "-topk8", "-v2", "aes-256-cbc", "-passout", "pass:open sesame", "-in"])
@@ -182,21 +181,45 @@ fn a_client_key_may_have_a_password() {
         .output();
     let Ok(output) = openssl else {
         println!("skipped: there is no openssl to lock a key with");
-        return;
+        return None;
     };
     assert!(output.status.success(), "{output:?}");
-    let fetch = |password: Option<&str>| {
+    Some(locked)
+}
+
+#[test]
+fn a_client_key_may_have_a_password() {
+    let server = Server::builder().tls(true).client_auth(true).start();
+    let folder = Folder::new();
+    let Some(locked) = locked_key(&server, &folder) else { return };
+    let fetch = |password: &str| {
         let certificate = server.client_cert_pem().to_owned();
-        let mine = ("127.0.0.1".into(), certificate, Some(locked.clone()), password.map(str::to_owned));
+        let mine = ("127.0.0.1".into(), certificate, Some(locked.clone()), Some(password.to_owned()));
         let host = Setup { client_certificates: vec![mine], ..trusting(&server) }.start();
         host.fetch(&Req::get(server.url("/bytes/1")))
     };
-    fetch(Some("open sesame")).ok(200);
-    for wrong in [Some("wrong"), None] {
+    fetch("open sesame").ok(200);
+    for wrong in ["wrong", ""] {
         let event = fetch(wrong);
         let message = event.failed_as(&[SORTIE_ERROR_TLS, SORTIE_ERROR_CERTIFICATE, SORTIE_ERROR_FILE]);
         assert!(!message.contains("sesame"), "{message}");
     }
+}
+
+#[test]
+#[cfg(unix)]
+fn nobody_is_asked_for_a_password_at_the_terminal() {
+    const TEST: &str = "nobody_is_asked_for_a_password_at_the_terminal";
+    let asked = isolated(TEST, &[("SORTIE_TEST_OWN_PROCESS", "1")], || {
+        let server = Server::builder().tls(true).client_auth(true).start();
+        let folder = Folder::new();
+        let Some(locked) = locked_key(&server, &folder) else { return };
+        let mine = ("127.0.0.1".into(), server.client_cert_pem().to_owned(), Some(locked), None);
+        let host = Setup { client_certificates: vec![mine], ..trusting(&server) }.start();
+        let event = host.fetch(&Req::get(server.url("/bytes/1")));
+        event.failed_as(&[SORTIE_ERROR_TLS, SORTIE_ERROR_CERTIFICATE, SORTIE_ERROR_FILE]);
+    });
+    assert!(!asked.contains("pass phrase"), "OpenSSL asks whoever sits at the terminal, and waits: {asked}");
 }
 
 #[test]

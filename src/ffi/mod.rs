@@ -454,7 +454,8 @@ pub unsafe extern "C" fn sortie_client_resume(client: *mut sortie_client) -> sor
     })
 }
 
-/// Reads a client's counts and gauges. Cheap enough for every frame.
+/// Reads a client's counts and gauges. Cheap enough for every frame. waiting and active may not yet show what was submitted
+/// or cancelled just before.
 ///
 /// @param client  a live client; must not be NULL
 /// @param out     receives them; its struct_size must be set; must not be NULL

@@ -95,7 +95,9 @@ pub(super) fn identities(given: &[ClientCertificate]) -> Result<Vec<(String, Ide
 pub(super) fn apply_identity(raw: Raw, identity: Option<&Identity>) -> Result<(), String> {
     raw.text(curl_sys::CURLOPT_SSLCERT, identity.map(|identity| identity.certificate.as_c_str()))?;
     raw.text(curl_sys::CURLOPT_SSLKEY, identity.map(|identity| identity.key.as_c_str()))?;
-    raw.text(curl_sys::CURLOPT_KEYPASSWD, identity.and_then(|identity| identity.password.as_deref()))
+    // Without any, OpenSSL would ask for one at the terminal and wait.
+    let password = identity.map(|identity| identity.password.as_deref().unwrap_or(c""));
+    raw.text(curl_sys::CURLOPT_KEYPASSWD, password)
 }
 
 /// What the TLS handshake of a handle's connection agreed on to speak (ALPN), if anything.

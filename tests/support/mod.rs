@@ -5,6 +5,7 @@
 //! test shows these too.
 
 #![allow(unsafe_code, dead_code, unreachable_pub, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{CStr, CString, c_char};
@@ -885,23 +886,34 @@ pub fn let_pass(milliseconds: u32) {
 }
 
 /// Runs a test in a process of its own, for what counts descriptors, threads or memory, or needs an environment.
-/// nextest gives each test its own process anyway; `cargo test` does not.
-pub fn isolated(test: &str, environment: &[(&str, &str)], body: impl FnOnce()) {
+/// nextest gives each test its own process anyway; `cargo test` does not. Gives what a further process wrote to stderr.
+pub fn isolated(test: &str, environment: &[(&str, &str)], body: impl FnOnce()) -> String {
     const NAME: &str = "SORTIE_TEST_ISOLATED";
     let own_process = env::var("NEXTEST_EXECUTION_MODE").is_ok_and(|mode| mode == "process-per-test");
     if env::var(NAME).is_ok_and(|name| name == test) || (environment.is_empty() && own_process) {
-        return body();
+        body();
+        return String::new();
     }
-    let output = Command::new(env::current_exe().unwrap())
+    let mut command = Command::new(env::current_exe().unwrap());
+    command
         .args([test, "--exact", "--nocapture", "--include-ignored", "--test-threads=1"])
         .envs(environment.iter().copied())
-        .env(NAME, test)
-        .output()
-        .expect("the test starts once more");
+        .env(NAME, test);
+    #[cfg(unix)]
+    // Without a terminal: nobody can be asked anything.
+    // SAFETY: setsid() may be called between fork and exec.
+    unsafe {
+        std::os::unix::process::CommandExt::pre_exec(&mut command, || {
+            libc::setsid();
+            Ok(())
+        });
+    }
+    let output = command.output().expect("the test starts once more");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     print!("{out}");
     eprint!("{err}");
     assert!(output.status.success() && out.contains("1 passed"), "{test} failed in its own process");
+    err.into_owned()
 }
 
 /// The open descriptors and the threads of this process, by what they are.
