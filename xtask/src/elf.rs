@@ -53,8 +53,8 @@ fn symbols(file: &Path, options: &[&str]) -> Result<BTreeSet<String>> {
     Ok(names.collect())
 }
 
-/// The functions that the dynamic linker calls when it loads a library: those in `.init_array`, by name where the symbol
-/// table has one, and those that `.init` calls.
+/// The functions that the dynamic linker calls when it loads a library: those in `.init_array`, by name where the
+/// symbol table has one, and those that `.init` calls.
 pub fn initialisers(library: &Path) -> Result<Vec<String>> {
     let names = names_by_address(library)?;
     let mut found = called_by_init(library)?;

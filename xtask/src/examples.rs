@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::Result;
 use crate::package::{self, Package, build_all, configure, define};
-use crate::process::{command, run};
+use crate::process::{cargo, command, run};
 use crate::project::Project;
 use crate::server::Server;
 
@@ -16,13 +16,16 @@ pub fn build(project: &Project, package: &Package) -> Result<PathBuf> {
     Ok(build)
 }
 
-/// Builds them all and runs the short ones against the embedded server.
+/// Builds them all and runs the short ones, and Rust's, against the embedded server.
 pub fn run_short(project: &Project) -> Result<()> {
     let programs = build(project, &package::install(project)?)?;
     let server = Server::start(project, false)?;
     let url = |path: &str| format!("{}{path}", server.url);
     run(command(programs.join("minimal_c")).arg(url("/bytes/100000")))?;
-    run(command(programs.join("minimal_cpp")).args([url("/bytes/1"), url("/gzip?bytes=5000"), url("/redirect/2")]))
+    run(command(programs.join("minimal_cpp")).args([url("/bytes/1"), url("/gzip?bytes=5000"), url("/redirect/2")]))?;
+    let mut rust = cargo(&project.root);
+    rust.args(["run", "--quiet", "--locked", "--package", "sortie", "--example", "frame_loop", "--"]);
+    run(rust.args([url("/bytes/1"), url("/redirect/2")]))
 }
 
 /// Runs one of them under valgrind.
@@ -30,6 +33,12 @@ pub fn run_valgrind(project: &Project) -> Result<()> {
     let programs = build(project, &package::install(project)?)?;
     let server = Server::start(project, false)?;
     let mut valgrind = command("valgrind");
-    valgrind.args(["--quiet", "--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite"]);
+    valgrind.args([
+        "--quiet",
+        "--error-exitcode=9",
+        "--leak-check=full",
+        "--errors-for-leak-kinds=definite",
+        "--show-leak-kinds=definite",
+    ]);
     run(valgrind.arg(programs.join("minimal_c")).arg(format!("{}/gzip?bytes=100000", server.url)))
 }

@@ -15,7 +15,7 @@ pub enum Need {
     Cmake,
     /// nm, readelf, objdump.
     Binutils,
-    /// The server that the Rust tests run against.
+    /// The server that the Rust tests run against, and what makes its certificates.
     Nginx,
     /// Clang with its sanitizers.
     Clang,
@@ -106,7 +106,10 @@ fn packages(need: Need) -> Vec<Package> {
             package("pkg-config", "pkg-config", "sortie.pc is tried with it"),
         ],
         Need::Binutils => vec![package("readelf", "binutils", "the libraries' symbols are checked with it")],
-        Need::Nginx => vec![package("nginx", "nginx-light", "the tests talk to it")],
+        Need::Nginx => vec![
+            package("nginx", "nginx-light", "the tests talk to it"),
+            package("openssl", "openssl", "the tests make its certificates with it"),
+        ],
         Need::Valgrind => vec![package("valgrind", "valgrind", "memory errors are looked for with it")],
         Need::Clang => match clang().strip_prefix("clang-") {
             Some(version) => vec![

@@ -10,6 +10,7 @@ mod notices;
 mod package;
 mod process;
 mod project;
+mod reference;
 mod rust_source;
 mod server;
 mod test;
@@ -30,6 +31,7 @@ usage: cargo xtask COMMAND
   demo                     show Sortie in a frame loop, against the embedded server
   demo URL...              the same with these URLs
   notices                  write THIRD-PARTY-NOTICES anew
+  reference                write docs/api.md anew
 ";
 
 fn main() -> ExitCode {
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         ["test", "--only", names @ ..] if !names.is_empty() => test::run(&project, names),
         ["demo", urls @ ..] if !urls.iter().any(|url| url.starts_with('-')) => demo::run(&project, urls),
         ["notices"] => notices::write(&project),
+        ["reference"] => reference::write(&project),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(())

@@ -46,70 +46,56 @@ pub struct Crates {
 
 /// Asks cargo.
 pub fn crates(project: &Project) -> Result<Crates> {
-    let mut found = Crates { shipping: BTreeSet::new(), by_name: BTreeMap::new() };
+    let known = known_crates(&project.root)?;
+    let mut shipping = BTreeSet::new();
     for target in TARGETS {
-        let metadata = metadata(&project.root, target)?;
-        let packages = packages(&metadata);
-        for id in linked_into(&metadata, "sortie") {
-            if let Some((package, false)) = packages.get(id) {
-                found.shipping.insert(package.clone());
-            }
+        for (name, version) in linked_into_sortie(&project.root, target)? {
+            let found = known.iter().find(|known| known.name == name && known.version == version);
+            shipping.insert(found.ok_or_else(|| format!("cargo metadata lacks {name} {version}"))?.clone());
         }
-        found.by_name.extend(packages.into_values().map(|(package, _)| (package.name.clone(), package)));
     }
-    Ok(found)
+    let by_name = known.into_iter().map(|known| (known.name.clone(), known)).collect();
+    Ok(Crates { shipping, by_name })
 }
 
-fn metadata(root: &Path, target: &str) -> Result<Value> {
-    let text =
-        capture(cargo(root).args(["metadata", "--format-version", "1", "--locked", "--filter-platform", target]))?;
-    serde_json::from_str(&text).map_err(|error| format!("cargo metadata: {error}"))
-}
-
-fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
-    value[name].as_array().map(Vec::as_slice).unwrap_or_default()
-}
-
-fn text(value: &Value, name: &str) -> String {
-    value[name].as_str().unwrap_or_default().to_owned()
-}
-
-/// Every package by its id, and whether it is a macro, which leaves nothing of itself in a library.
-fn packages(metadata: &Value) -> BTreeMap<&str, (Crate, bool)> {
-    let described = list(metadata, "packages").iter().filter_map(|package| {
-        let is_macro = list(package, "targets").iter().any(|target| list(target, "kind").contains(&"proc-macro".into()));
-        let manifest = text(package, "manifest_path");
-        let described = Crate {
-            name: text(package, "name"),
-            version: text(package, "version"),
-            license: text(package, "license").replace('/', " OR "),
-            repository: text(package, "repository"),
-            authors: list(package, "authors").iter().filter_map(|a| a.as_str().map(str::to_owned)).collect(),
-            folder: Path::new(&manifest).parent()?.to_path_buf(),
-        };
-        Some((package["id"].as_str()?, (described, is_macro)))
+/// The names and versions of all crates that are linked into Sortie's libraries on a system: not what builds or tests
+/// them, nor macros, which leave nothing of themselves.
+fn linked_into_sortie(root: &Path, target: &str) -> Result<Vec<(String, String)>> {
+    let mut tree = cargo(root);
+    tree.args([
+        "tree",
+        "--package",
+        "sortie",
+        "--edges",
+        "normal,no-proc-macro",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+    ]);
+    let listed = capture(tree.args(["--locked", "--target", target]))?;
+    let crates = listed.lines().filter_map(|line| {
+        let (name, rest) = line.split_once(" v")?;
+        Some((name.to_owned(), rest.split(' ').next()?.to_owned()))
     });
-    described.collect()
+    Ok(crates.filter(|(name, _)| name != "sortie").collect())
 }
 
-/// The ids of all that a package is linked with: not what builds or tests it.
-fn linked_into<'a>(metadata: &'a Value, name: &str) -> BTreeSet<&'a str> {
-    let nodes: BTreeMap<&str, &Value> = list(&metadata["resolve"], "nodes")
-        .iter()
-        .filter_map(|node| Some((node["id"].as_str()?, node)))
-        .collect();
-    let top = list(metadata, "packages").iter().find(|package| package["name"] == name);
-    let mut waiting: Vec<&str> = top.and_then(|package| package["id"].as_str()).into_iter().collect();
-    let mut seen = BTreeSet::new();
-    while let Some(id) = waiting.pop() {
-        let Some(node) = nodes.get(id) else { continue };
-        for dependency in list(node, "deps") {
-            let linked = list(dependency, "dep_kinds").iter().any(|kind| kind["kind"].is_null());
-            match dependency["pkg"].as_str() {
-                Some(other) if linked && seen.insert(other) => waiting.push(other),
-                _ => {}
-            }
-        }
-    }
-    seen
+/// Every crate of the lock file.
+fn known_crates(root: &Path) -> Result<Vec<Crate>> {
+    let json = capture(cargo(root).args(["metadata", "--format-version", "1", "--locked"]))?;
+    let metadata: Value = serde_json::from_str(&json).map_err(|error| format!("cargo metadata: {error}"))?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let described = list(&metadata["packages"]).into_iter().filter_map(|package| {
+        Some(Crate {
+            name: text(&package["name"]),
+            version: text(&package["version"]),
+            license: text(&package["license"]).replace('/', " OR "),
+            repository: text(&package["repository"]),
+            authors: list(&package["authors"]).iter().map(text).collect(),
+            folder: Path::new(package["manifest_path"].as_str()?).parent()?.to_path_buf(),
+        })
+    });
+    Ok(described.collect())
 }

@@ -20,13 +20,7 @@ struct Bundled {
 }
 
 const BUNDLED: &[Bundled] = &[
-    Bundled {
-        name: "curl",
-        license: "curl",
-        home: "https://curl.se",
-        carrier: "curl-sys",
-        text: "curl/COPYING",
-    },
+    Bundled { name: "curl", license: "curl", home: "https://curl.se", carrier: "curl-sys", text: "curl/COPYING" },
     Bundled {
         name: "OpenSSL",
         license: "Apache-2.0",

@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use crate::Result;
 use crate::process::{command, run};
 use crate::project::Project;
 
 /// An installed Sortie.
+#[derive(Clone)]
 pub struct Package {
     /// Where it is installed.
     pub prefix: PathBuf,
@@ -27,11 +29,18 @@ impl Package {
     }
 }
 
-/// Builds the release libraries and installs them into a scratch folder. A second time it is quick.
+/// Builds the release libraries and installs them into a scratch folder, once for this process.
 pub fn install(project: &Project) -> Result<Package> {
+    static INSTALLED: OnceLock<Result<Package>> = OnceLock::new();
+    INSTALLED.get_or_init(|| install_anew(project)).clone()
+}
+
+fn install_anew(project: &Project) -> Result<Package> {
     let build = project.scratch("package/build")?;
-    let prefix = project.scratch("package/prefix")?;
-    configure(&project.root, &build, &[&use_cargo_folder(project), &define("CMAKE_INSTALL_LIBDIR", "lib")])?;
+    // Emptied, lest files of an older version stay.
+    let prefix = project.empty_scratch("package/prefix")?;
+    let options = [&use_cargo_folder(project), "-DCMAKE_INSTALL_LIBDIR=lib", "-DCMAKE_INSTALL_MESSAGE=NEVER"];
+    configure(&project.root, &build, &options)?;
     build_all(&build)?;
     run(command("cmake").arg("--install").arg(&build).arg("--prefix").arg(&prefix))?;
     Ok(Package { prefix, unstripped: project.target.join("release/libsortie.so") })

@@ -10,8 +10,8 @@ use crate::project::{Project, write};
 /// Debian's suite that follows Rust's releases.
 const SUITE: &str = "trixie-backports";
 
-/// Finds the folder `library` of Rust's sources: rustup's, or that of Debian's package rust-src, which is unpacked into a
-/// scratch folder with nothing installed.
+/// Finds the folder `library` of Rust's sources: rustup's, or that of Debian's package rust-src, which is unpacked into
+/// a scratch folder with nothing installed.
 pub fn find(project: &Project) -> Result<PathBuf> {
     let sysroot = capture(command("rustc").args(["--print", "sysroot"]))?;
     let rustup = Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library");

@@ -1,10 +1,10 @@
 //! The embedded test server, as a process of its own.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use crate::Result;
-use crate::process::{cargo, run};
+use crate::process::cargo;
 use crate::project::Project;
 
 /// A running server; it ends with this value.
@@ -19,8 +19,6 @@ pub struct Server {
 impl Server {
     /// Starts it on a free port of the loopback interface.
     pub fn start(project: &Project, tls: bool) -> Result<Self> {
-        // Built first, so that what cargo says of it is not taken for a hanging server.
-        run(cargo(&project.root).args(["build", "--quiet", "--locked", "--package", "sortie-test-server"]))?;
         let mut command = cargo(&project.root);
         command.args(["run", "--quiet", "--locked", "--package", "sortie-test-server", "--"]);
         if tls {
@@ -48,5 +46,27 @@ impl Drop for Server {
     fn drop(&mut self) {
         drop(self.process.stdin.take());
         let _ = self.process.wait();
+    }
+}
+
+/// Two of them, without and with TLS, for tests in C.
+pub struct Servers {
+    /// Without TLS.
+    pub plain: Server,
+    tls: Server,
+}
+
+impl Servers {
+    /// Starts them.
+    pub fn start(project: &Project) -> Result<Self> {
+        Ok(Self { plain: Server::start(project, false)?, tls: Server::start(project, true)? })
+    }
+
+    /// Tells a program where they are.
+    pub fn tell<'a>(&self, program: &'a mut Command) -> &'a mut Command {
+        program
+            .env("SORTIE_TEST_SERVER", &self.plain.url)
+            .env("SORTIE_TEST_SERVER_TLS", &self.tls.url)
+            .env("SORTIE_TEST_CA", self.tls.authority.as_deref().unwrap_or_default())
     }
 }

@@ -6,7 +6,7 @@ use crate::Result;
 use crate::checks::{c, consumer, rust, sources, symbols, thread_sanitizer};
 use crate::install::{self, Need};
 use crate::project::Project;
-use crate::{demo, examples, notices, package};
+use crate::{demo, examples, notices, package, reference};
 
 /// How a check ended.
 pub enum Verdict {
@@ -53,6 +53,18 @@ const STEPS: &[Step] = &[
         run: |project| passed(sources::versions(project)),
     },
     Step {
+        name: "readme",
+        what: "README.md shows an example that works",
+        needs: &[],
+        run: |project| passed(sources::readme(project)),
+    },
+    Step {
+        name: "reference",
+        what: "docs/api.md is what the header gives",
+        needs: &[],
+        run: |project| passed(reference::check(project)),
+    },
+    Step {
         name: "clippy",
         what: "no lint has anything to say",
         needs: &[Need::Clippy, Need::NativeBuild],
@@ -69,6 +81,12 @@ const STEPS: &[Step] = &[
         what: "unit and integration tests",
         needs: &[Need::Nextest, Need::NativeBuild, Need::Nginx],
         run: |project| passed(rust::tests(project)),
+    },
+    Step {
+        name: "rust-slow",
+        what: "files beyond 4 GiB, and a soak of 100,000 requests",
+        needs: &[Need::Nextest, Need::NativeBuild],
+        run: |project| passed(rust::slow_tests(project)),
     },
     Step {
         name: "documentation",

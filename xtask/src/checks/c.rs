@@ -5,7 +5,7 @@ use crate::install::{clang, clang_cpp};
 use crate::package::{self, build_all, configure, ctest, define};
 use crate::process::run;
 use crate::project::Project;
-use crate::server::Server;
+use crate::server::Servers;
 
 /// With the system's compiler, against the shared and the static library.
 pub fn tests(project: &Project) -> Result<()> {
@@ -29,12 +29,8 @@ fn build_and_run(project: &Project, name: &str, options: &[&str]) -> Result<()> 
     let package = package::install(project)?;
     let build = project.scratch(name)?;
     let prefix = define("CMAKE_PREFIX_PATH", package.prefix.display());
-    configure(&project.root.join("tests/c"), &build, &[&[prefix.as_str()], options].concat())?;
+    let common = [prefix.as_str(), "-DCMAKE_BUILD_TYPE=Debug"];
+    configure(&project.root.join("tests/c"), &build, &[&common, options].concat())?;
     build_all(&build)?;
-    let plain = Server::start(project, false)?;
-    let tls = Server::start(project, true)?;
-    let mut ctest = ctest(&build);
-    ctest.env("SORTIE_TEST_SERVER", &plain.url).env("SORTIE_TEST_SERVER_TLS", &tls.url);
-    ctest.env("SORTIE_TEST_CA", tls.authority.as_deref().unwrap_or_default());
-    run(&mut ctest)
+    run(Servers::start(project)?.tell(&mut ctest(&build)))
 }

@@ -7,13 +7,13 @@ use crate::Result;
 use crate::package::{self, build_all, configure, ctest, define, use_cargo_folder};
 use crate::process::{capture, command, run};
 use crate::project::Project;
-use crate::server::Server;
+use crate::server::Servers;
 
 /// Builds and runs it in every way.
 pub fn check(project: &Project) -> Result<()> {
     let package = package::install(project)?;
     let scratch = project.empty_scratch("consumer of sortie")?;
-    let server = Server::start(project, false)?;
+    let servers = Servers::start(project)?;
     let source = scratch.join("source");
     copy_folder(&project.root.join("cmake/consumer"), &source)?;
     let consume = |name: &str, options: &[&str]| {
@@ -21,7 +21,7 @@ pub fn check(project: &Project) -> Result<()> {
         let build = scratch.join(name);
         configure(&source, &build, options)?;
         build_all(&build)?;
-        run(ctest(&build).env("SORTIE_TEST_SERVER", &server.url))
+        run(servers.tell(&mut ctest(&build)))
     };
 
     // Moved, to show that the package does not care where it is.
@@ -36,12 +36,14 @@ pub fn check(project: &Project) -> Result<()> {
     consume("add_subdirectory", &["-DCONSUMER_FROM=subdirectory", &root, &cargo])?;
     let make = ["-G", "Unix Makefiles", "-DCONSUMER_FROM=subdirectory", &root, &cargo];
     consume("add_subdirectory with make", &make)?;
+    let hooks = ["-DSORTIE_CARGO_FEATURES=test-hooks", "-DSORTIE_CARGO_PROFILE=dev"];
+    consume("a panic inside", &[&["-DCONSUMER_FROM=subdirectory", &root, &cargo], hooks.as_slice()].concat())?;
     consume("FetchContent of a folder", &["-DCONSUMER_FROM=fetch", &root, &cargo])?;
     let archive = archive_sources(project, &scratch)?;
     let url = define("SORTIE_URL", format!("file://{}", archive.display()));
     consume("FetchContent of an archive", &["-DCONSUMER_FROM=fetch", &url, &cargo])?;
 
-    pkg_config(project, &moved, &scratch, &server.url)
+    pkg_config(project, &moved, &scratch, &servers.plain.url)
 }
 
 /// Everything that the build needs, as a release would be downloaded.

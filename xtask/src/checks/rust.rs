@@ -9,7 +9,14 @@ pub const FEATURES: [&str; 2] = ["--features", "sortie/test-hooks"];
 
 /// Unit and integration tests.
 pub fn tests(project: &Project) -> Result<()> {
-    run(cargo(&project.root).args(["nextest", "run", "--workspace", "--locked"]).args(FEATURES))
+    run(cargo(&project.root).args(["nextest", "run", "--workspace", "--locked", "--no-fail-fast"]).args(FEATURES))
+}
+
+/// The tests that take too long for every day: files beyond 4 GiB, and the soak.
+pub fn slow_tests(project: &Project) -> Result<()> {
+    let mut tests = cargo(&project.root);
+    tests.args(["nextest", "run", "--workspace", "--locked", "--no-fail-fast", "--run-ignored", "only"]);
+    run(tests.args(FEATURES))
 }
 
 /// The examples in the documentation.

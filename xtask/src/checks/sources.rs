@@ -46,7 +46,7 @@ pub fn header(project: &Project) -> Result<()> {
 /// Where the build script leaves its copy.
 fn generated_header(project: &Project) -> Result<PathBuf> {
     let mut build = cargo(&project.root);
-    build.args(["build", "--package", "sortie", "--locked", "--message-format", "json"]).args(FEATURES);
+    build.args(["build", "--workspace", "--locked", "--message-format", "json"]).args(FEATURES);
     capture(&mut build)?
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
@@ -67,4 +67,13 @@ pub fn versions(project: &Project) -> Result<()> {
     states("CHANGELOG.md", &format!("## {version}")).or_else(|_| states("CHANGELOG.md", &format!("## [{version}]")))?;
     println!("{version}");
     Ok(())
+}
+
+/// README.md shows a program that is also compiled and run.
+pub fn readme(project: &Project) -> Result<()> {
+    let example = "examples/c/minimal.c";
+    if project.read("README.md")?.contains(project.read(example)?.trim()) {
+        return Ok(());
+    }
+    Err(format!("README.md does not show {example} as it is"))
 }

@@ -8,8 +8,8 @@ use crate::project::{Project, write};
 use crate::rust_source;
 use crate::test::Verdict;
 
-/// The modules that know neither libcurl nor C. They are built as a crate of their own, which takes seconds where all of
-/// Sortie with an instrumented OpenSSL takes minutes.
+/// The modules that know neither libcurl nor C. They are built as a crate of their own, which takes seconds where all
+/// of Sortie with an instrumented OpenSSL takes minutes.
 const LEAVES: &[&str] = &["budget", "error", "event", "headers", "slots", "text"];
 
 /// The crates that these modules use.
