@@ -8,6 +8,7 @@ mod install;
 mod metadata;
 mod notices;
 mod package;
+mod picture;
 mod process;
 mod project;
 mod reference;
@@ -30,6 +31,7 @@ usage: cargo xtask COMMAND
   test --list              list them
   demo                     show Sortie in a frame loop, against the embedded server
   demo URL...              the same with these URLs
+  picture                  draw docs/demo.svg anew
   notices                  write THIRD-PARTY-NOTICES anew
   reference                write docs/api.md anew
 ";
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         ["test", "--list"] => test::list(),
         ["test", "--only", names @ ..] if !names.is_empty() => test::run(&project, names),
         ["demo", urls @ ..] if !urls.iter().any(|url| url.starts_with('-')) => demo::run(&project, urls),
+        ["picture"] => demo::draw(&project),
         ["notices"] => notices::write(&project),
         ["reference"] => reference::write(&project),
         [] | ["help" | "--help" | "-h"] => {
