@@ -177,9 +177,10 @@ impl Admission {
         self.waiting += 1;
     }
 
-    /// Whether a host is known to speak HTTP/2.
-    pub(super) fn speaks_http2(&self, host: HostId) -> bool {
-        self.host(host).is_some_and(|state| state.protocol == Protocol::Http2)
+    /// Whether a request is to share connections that its host has. Not while none of the active ones has any: those that
+    /// are still open are then being shut down, and the request has to open its own.
+    pub(super) fn shares_connections(&self, host: HostId) -> bool {
+        self.host(host).is_some_and(|state| state.protocol == Protocol::Http2 && state.connected > 0)
     }
 
     /// A response has shown what the host speaks.

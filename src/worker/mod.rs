@@ -421,7 +421,7 @@ impl Worker {
         flow.attempt = job.attempt;
         flow.effective_url = job.effective_url();
         flow.owner = job.owner();
-        if job.place.is_some_and(|host| self.admission.speaks_http2(host)) {
+        if job.place.is_some_and(|host| self.admission.shares_connections(host)) {
             flow.max_connections = MAX_HTTP2_CONNECTIONS;
         }
         match self.run_on_handle(&job, flow, length) {
