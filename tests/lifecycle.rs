@@ -815,6 +815,27 @@ fn a_panic_while_suspended_is_survived() {
 }
 
 #[test]
+#[cfg(feature = "test-hooks")]
+#[allow(unsafe_code)]
+fn a_request_that_a_panic_takes_from_the_workers_hands_still_ends() {
+    let (server, host, folder) = (Server::start(), Host::new(), Folder::new());
+    for round in 0..3 {
+        // SAFETY: a live client.
+        unsafe { sortie_test_panic_at_start(host.raw()) };
+        let request = Req::download(server.url("/bytes/5"), folder.join("file")).progress(SORTIE_PROGRESS_NONE);
+        host.fetch(&request).failed(SORTIE_ERROR_INTERNAL);
+        host.fetch(&request).ok(200);
+        let stats = host.stats();
+        assert_eq!(
+            (stats.submitted, stats.ended, stats.failed),
+            (2 * round + 2, 2 * round + 2, round + 1),
+            "{stats:?}"
+        );
+    }
+    folder.holds(&["file"]);
+}
+
+#[test]
 fn a_lent_body_is_let_go_before_the_end_is_told() {
     const SIZE: usize = 300_000;
     let (server, host) = (Server::start(), Host::new());

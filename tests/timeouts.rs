@@ -221,3 +221,28 @@ fn a_limit_of_a_millisecond_ends_the_request_one_way_or_the_other() {
     }
     host.fetch(&Req::get(server.url("/bytes/1"))).ok(200);
 }
+
+#[test]
+fn a_place_that_a_timeout_frees_is_taken_at_once() {
+    let server = Server::start();
+    let host = Setup { max_active_per_host: 1, ..Setup::default() }.start();
+    let hangs = host.submit(&Req::get(server.url("/stall-headers")).timeout_ms(300));
+    // It has no limit that could wake the worker for it.
+    let waits = host.submit(&Req::get(server.url("/bytes/1")).timeout_ms(SORTIE_NO_TIMEOUT));
+    host.ended(hangs).failed(SORTIE_ERROR_TIMEOUT);
+    host.ended(waits).ok(200);
+}
+
+#[test]
+fn requests_to_a_host_that_cannot_be_reached_do_not_wait_for_each_other() {
+    const COUNT: u32 = 20;
+    let (hole, host) = (BlackHole::start(), Host::new());
+    let url = hole.url("/").replace("http://", "https://");
+    let started = Instant::now();
+    let ids: Vec<u64> = (0..COUNT).map(|_| host.submit(&Req::get(&url).connect_timeout_ms(1000))).collect();
+    for event in host.all_ended(&ids) {
+        event.failed(SORTIE_ERROR_CONNECT_TIMEOUT);
+    }
+    // One goes alone, then sixteen, then three: three seconds, not twenty.
+    assert!(started.elapsed() < Duration::from_secs(12), "{:?}", started.elapsed());
+}
