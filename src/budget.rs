@@ -11,11 +11,22 @@ pub(crate) struct Budget {
     limit: u64,
     starved: AtomicBool,
     wake: Box<dyn Fn() + Send + Sync>,
+    dispose: Box<dyn Fn(Vec<u8>) + Send + Sync>,
 }
 
+/// From this size on, memory goes back to the system when it is freed, which takes milliseconds for a large body: more
+/// than a frame has to spare. Such bodies are freed elsewhere.
+const LARGE: usize = 128 << 10;
+
 impl Budget {
-    pub(crate) fn new(limit: u64, wake: impl Fn() + Send + Sync + 'static) -> Budget {
-        Budget { held: AtomicU64::new(0), limit, starved: AtomicBool::new(false), wake: Box::new(wake) }
+    /// `wake` wakes the worker; `dispose` frees a large body on another thread.
+    pub(crate) fn new(
+        limit: u64,
+        wake: impl Fn() + Send + Sync + 'static,
+        dispose: impl Fn(Vec<u8>) + Send + Sync + 'static,
+    ) -> Budget {
+        let (held, starved) = (AtomicU64::new(0), AtomicBool::new(false));
+        Budget { held, limit, starved, wake: Box::new(wake), dispose: Box::new(dispose) }
     }
 
     pub(crate) fn held(&self) -> u64 {
@@ -90,6 +101,9 @@ impl Body {
 impl Drop for Body {
     fn drop(&mut self) {
         self.release();
+        if self.bytes.capacity() >= LARGE {
+            (self.budget.dispose)(std::mem::take(&mut self.bytes));
+        }
     }
 }
 
@@ -107,9 +121,10 @@ mod tests {
     fn budget(limit: u64) -> (Arc<Budget>, Arc<AtomicUsize>) {
         let wakes = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&wakes);
-        let budget = Budget::new(limit, move || {
+        let wake = move || {
             counted.fetch_add(1, Ordering::SeqCst);
-        });
+        };
+        let budget = Budget::new(limit, wake, drop);
         (Arc::new(budget), wakes)
     }
 
@@ -123,6 +138,19 @@ mod tests {
         assert!(budget.has_room());
         drop(b);
         assert_eq!((wakes.load(Ordering::SeqCst), budget.held()), (1, 0));
+    }
+
+    #[test]
+    fn large_bodies_are_freed_elsewhere() {
+        let (sender, elsewhere) = std::sync::mpsc::channel();
+        let sender = std::sync::Mutex::new(sender);
+        let budget = Arc::new(Budget::new(10, || (), move |bytes| sender.lock().unwrap().send(bytes).unwrap()));
+        drop(Body::new(vec![1; 100], &budget));
+        assert!(elsewhere.try_recv().is_err());
+        drop(Body::new(vec![1; LARGE], &budget));
+        assert_eq!(elsewhere.try_recv().unwrap().len(), LARGE + 1);
+        assert_eq!(Body::new(vec![1; LARGE], &budget).into_vec().len(), LARGE);
+        assert!(elsewhere.try_recv().is_err(), "one taken over is its taker's to free");
     }
 
     #[test]

@@ -98,11 +98,14 @@ impl Client {
         let slots = Arc::new(Slots::new(config.max_requests));
         let (producer, consumer) = queue(Arc::clone(&slots));
         let to_wake = Arc::clone(&wake);
-        let budget = Arc::new(Budget::new(config.max_buffered_bytes, move || to_wake.wake()));
         let counters = Arc::new(Counters::default());
         let lending = Arc::new(Mutex::new(false));
         let (commands, to_worker) = unbounded();
         let (disk, to_disk) = unbounded();
+        let to_free = disk.clone();
+        // Once the disk's thread has ended, the operation that comes back is freed here.
+        let dispose = move |bytes| drop(to_free.send(Op::Free(bytes)));
+        let budget = Arc::new(Budget::new(config.max_buffered_bytes, move || to_wake.wake(), dispose));
         let (ending, ended) = bounded(0);
 
         let mut client = Client {

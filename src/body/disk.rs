@@ -64,6 +64,8 @@ pub(crate) enum Op {
     Read(Key, u64, usize),
     /// Close a file that was read.
     Close(Key),
+    /// Free a large body, which would take a frame too long.
+    Free(Vec<u8>),
     /// Remove every unfinished file and end the thread.
     Quit,
 }
@@ -125,7 +127,7 @@ impl Op {
         match self {
             Op::Create(key, _) | Op::Write(key, _) | Op::Commit(key, _) | Op::Discard(key) => (Some(*key), true),
             Op::Open(key, _) | Op::Read(key, _, _) | Op::Close(key) => (Some(*key), false),
-            Op::Quit => (None, false),
+            Op::Free(_) | Op::Quit => (None, false),
         }
     }
 }
@@ -188,6 +190,10 @@ impl Disk {
             }
             Op::Close(key) => {
                 self.readers.remove(&key);
+                None
+            }
+            Op::Free(bytes) => {
+                drop(bytes);
                 None
             }
             Op::Quit => None,
