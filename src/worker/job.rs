@@ -64,7 +64,8 @@ pub(super) struct Job {
     pub(super) timing: Timing,
     /// Until when the client was suspended while its transfer ran, if nothing has come since.
     pub(super) suspended_until: Option<Duration>,
-    restarted: bool,
+    /// It was made again after its connection had died.
+    pub(super) restarted: bool,
     /// Its ENDED event has been sent.
     pub(super) ended: bool,
     outlet: Rc<Outlet>,
@@ -221,11 +222,6 @@ impl Job {
     /// Whether sending the present hop twice does no harm.
     pub(super) fn is_idempotent(&self) -> bool {
         matches!(self.method.as_str(), "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS")
-    }
-
-    pub(super) fn restart(&mut self) {
-        self.restarted = true;
-        self.attempt += 1;
     }
 
     /// When a deadline may run out next.

@@ -541,10 +541,7 @@ impl Worker {
                 if flow.stale {
                     // libcurl has closed that connection, so this comes to an end.
                     self.give_back(easy);
-                    self.discard(&mut flow, job.key());
-                    job.attempt += 1;
-                    self.leave_place(&mut job);
-                    return self.enqueue(job);
+                    return self.try_again(job, &mut flow);
                 }
                 Some(net::explain(&mut easy, code, job.origin(), flow.reached()))
             }
@@ -559,15 +556,21 @@ impl Worker {
         self.give_back(easy);
         match (failure, redirect) {
             (Some(failure), _) if job.may_restart(&failure, unanswered_on_used_connection) => {
-                self.discard(&mut flow, job.key());
-                job.restart();
-                self.leave_place(&mut job);
-                self.enqueue(job);
+                job.restarted = true;
+                self.try_again(job, &mut flow);
             }
             (Some(failure), _) => self.fail(job, flow, failure),
             (None, Some(location)) => self.redirect(job, flow, &location),
             (None, None) => self.store_or_end(job, flow),
         }
+    }
+
+    /// Makes the present hop again from its start.
+    fn try_again(&mut self, mut job: Box<Job>, flow: &mut Flow) {
+        self.discard(flow, job.key());
+        job.attempt += 1;
+        self.leave_place(&mut job);
+        self.enqueue(job);
     }
 
     /// Its host's HTTP/2 connections were full: back to the queue, as if it had not started.
