@@ -385,9 +385,8 @@ impl Reader {
 
     fn open_file(location: &Location) -> io::Result<(File, u64)> {
         let file = match &location.base {
-            Some(base) => {
-                let (folder, name) =
-                    folder(&Location { base: Some(base.clone()), path: location.path.clone() }, false)?;
+            Some(_) => {
+                let (folder, name) = folder(location, false)?;
                 let mut options = OpenOptions::new();
                 options.read(true);
                 no_waiting(&mut options, false);

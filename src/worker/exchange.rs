@@ -444,20 +444,20 @@ impl Flow {
         cut_short.then(|| Failure::new(ErrorKind::Decode, message))
     }
 
-    /// Fills libcurl's buffer with the request's body. `None`: pause until there is more; `usize::MAX`: stop.
-    fn send(&mut self, out: &mut [u8], outlet: &Outlet) -> Option<usize> {
+    /// Fills libcurl's buffer with the request's body, or pauses until there is more.
+    fn send(&mut self, out: &mut [u8], outlet: &Outlet) -> Result<usize, ReadError> {
         if outlet.suspended.get() {
             self.send_paused = true;
-            return None;
+            return Err(ReadError::Pause);
         }
         let taken_back = outlet.lending.lock();
         if *taken_back {
-            return Some(usize::MAX);
+            return Err(ReadError::Abort);
         }
         match self.source.pull(out, &mut |operation| outlet.to_disk(operation)) {
             Pull::Wait => {
                 self.send_paused = true;
-                None
+                Err(ReadError::Pause)
             }
             Pull::Bytes(count) => {
                 self.last_activity = outlet.now.get();
@@ -466,7 +466,7 @@ impl Flow {
                 if self.progress == Progress::Upload && count > 0 {
                     self.tell_progress(outlet);
                 }
-                Some(count)
+                Ok(count)
             }
         }
     }
@@ -521,12 +521,7 @@ impl Handler for Exchange {
     }
 
     fn read(&mut self, out: &mut [u8]) -> Result<usize, ReadError> {
-        let count = self.guarded(Some(usize::MAX), |flow, outlet| flow.send(out, outlet));
-        match count {
-            Some(usize::MAX) => Err(ReadError::Abort),
-            Some(count) => Ok(count),
-            None => Err(ReadError::Pause),
-        }
+        self.guarded(Err(ReadError::Abort), |flow, outlet| flow.send(out, outlet))
     }
 
     fn seek(&mut self, whence: SeekFrom) -> SeekResult {
@@ -586,8 +581,12 @@ impl Transfer for Exchange {
 ///
 /// A body comes only with a budget to hold it against: not of a request that failed.
 pub(super) fn response_of(flow: &mut Flow, budget: Option<&Arc<Budget>>) -> Response {
-    let mut response =
-        Response { status: flow.status, headers: std::mem::take(&mut flow.headers), ..Response::default() };
+    let mut response = Response {
+        status: flow.status,
+        headers: std::mem::take(&mut flow.headers),
+        effective_url: flow.effective_url.take().filter(|_| flow.status != 0),
+        ..Response::default()
+    };
     if let (Sink::Memory(bytes), Some(budget)) = (std::mem::replace(&mut flow.sink, Sink::Undecided), budget) {
         let content_type = response.headers.get("Content-Type");
         response.body_kind = content_type::kind_of_response(content_type);

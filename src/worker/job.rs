@@ -1,6 +1,5 @@
 //! One accepted request on its way through the worker.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -46,6 +45,8 @@ pub(super) struct Job {
     pub(super) url: Url,
     pub(super) method: String,
     pub(super) has_body: bool,
+    /// By what the present hop's connections are counted.
+    pub(super) owner: Owner,
     /// The Content-Type to send in place of the one given.
     content_type: Option<String>,
     left_origin: bool,
@@ -95,6 +96,7 @@ impl Job {
             place: None,
             connected: false,
             url: request.url.clone(),
+            owner: 0,
             content_type: content_type::with_charset(&request),
             method: request.method_or_default().to_owned(),
             has_body: !matches!(request.body, RequestBody::None),
@@ -131,13 +133,6 @@ impl Job {
     /// What the disk knows the present attempt by.
     pub(super) fn key(&self) -> Key {
         Key { id: self.id, attempt: self.attempt }
-    }
-
-    /// By what the present hop's connections are counted: its queue.
-    pub(super) fn owner(&self) -> Owner {
-        let mut hasher = DefaultHasher::new();
-        self.queue().0.hash(&mut hasher);
-        hasher.finish()
     }
 
     /// Where redirects have led, if there were any.

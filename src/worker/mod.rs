@@ -8,6 +8,7 @@ mod job;
 mod redirect;
 
 use std::cell::{Cell, RefCell};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -24,7 +25,7 @@ use crate::budget::Budget;
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure};
 use crate::event::{EventKind, Producer, Response};
-use crate::net::{self, Active, Easy, Net, Reached, Setup, Wake};
+use crate::net::{self, Active, Easy, Net, Owner, Reached, Setup, Wake};
 use crate::request::{Progress, Request, RequestBody};
 use crate::slots::RequestId;
 use crate::text::Text;
@@ -301,6 +302,7 @@ impl Worker {
     /// Puts a job into its host's queue, new or for its next hop.
     fn enqueue(&mut self, mut job: Box<Job>) {
         let (queue, protocol) = job.queue();
+        job.owner = owner_of(&queue);
         let host = self.admission.enqueue(&queue, protocol, job.rank, job.id);
         job.state = State::Waiting(host);
         self.put(job);
@@ -420,7 +422,7 @@ impl Worker {
         (flow.began, flow.told) = (job.began, job.told);
         flow.attempt = job.attempt;
         flow.effective_url = job.effective_url();
-        flow.owner = job.owner();
+        flow.owner = job.owner;
         if job.place.is_some_and(|host| self.admission.shares_connections(host)) {
             flow.max_connections = MAX_HTTP2_CONNECTIONS;
         }
@@ -685,9 +687,6 @@ impl Worker {
             Some(mut flow) => exchange::response_of(&mut flow, failure.is_none().then_some(&self.budget)),
             None => Response::default(),
         };
-        if response.status != 0 {
-            response.effective_url = job.effective_url();
-        }
         response.file = file;
         let started = job.started.unwrap_or(now);
         job.timing.queued = started.saturating_sub(job.submitted);
@@ -842,6 +841,13 @@ impl Worker {
             self.net = fresh;
         }
     }
+}
+
+/// By what the connections of a queue's hops are counted.
+fn owner_of(queue: &str) -> Owner {
+    let mut hasher = DefaultHasher::new();
+    queue.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// How many idle connections to keep: as many as can be busy at once.

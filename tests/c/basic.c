@@ -28,15 +28,6 @@ static long file_size(const char *path)
     return size;
 }
 
-static sortie_stats stats_of(sortie_client *client)
-{
-    sortie_stats stats;
-    memset(&stats, 0, sizeof stats);
-    stats.struct_size = sizeof stats;
-    CHECK_EQUAL(sortie_client_stats(client, &stats), SORTIE_OK);
-    return stats;
-}
-
 static void get_brings_a_response(sortie_client *client)
 {
     const char *url = server_url("/bytes/1000?etag=abc");

@@ -126,6 +126,15 @@ static inline sortie_request_desc new_desc(const char *url)
     return desc;
 }
 
+static inline sortie_stats stats_of(sortie_client *client)
+{
+    sortie_stats stats;
+    memset(&stats, 0, sizeof stats);
+    stats.struct_size = sizeof stats;
+    CHECK_EQUAL(sortie_client_stats(client, &stats), SORTIE_OK);
+    return stats;
+}
+
 /* Drains until the next event, which stays valid until the next poll. */
 static inline sortie_event next_event(sortie_client *client)
 {

@@ -75,15 +75,6 @@ static void await_entries(const char *path, int count)
     }
 }
 
-static sortie_stats stats_of(sortie_client *client)
-{
-    sortie_stats stats;
-    memset(&stats, 0, sizeof stats);
-    stats.struct_size = sizeof stats;
-    CHECK_EQUAL(sortie_client_stats(client, &stats), SORTIE_OK);
-    return stats;
-}
-
 static void destroy_in_mid_flight(const char *folder)
 {
     static const char large[2 << 20];
