@@ -1,8 +1,9 @@
-//! Generates include/sortie.h, and gives the shared library its name and its flags.
+//! Generates include/sortie.h, compresses the public suffix list, and gives the shared library its name and its flags.
 
 // A build script can only stop with a message.
 #![allow(clippy::expect_used)]
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
@@ -11,7 +12,9 @@ fn main() {
     println!("cargo:rerun-if-changed=cbindgen.toml");
     println!("cargo:rerun-if-changed=src/ffi");
     println!("cargo:rerun-if-changed=include/sortie.h");
+    println!("cargo:rerun-if-changed={SUFFIXES}");
     generate_header();
+    compress_suffixes();
     name_library();
     warn_of_select();
 }
@@ -44,6 +47,18 @@ fn generate_header() {
     }
     let copy = Path::new(&variable("OUT_DIR")).join("sortie.h");
     fs::write(copy, &header).expect("OUT_DIR is writable");
+}
+
+const SUFFIXES: &str = "src/worker/public_suffixes.txt";
+
+/// Compressed, the list takes a quarter of its room in the library.
+fn compress_suffixes() {
+    let rules = fs::read(Path::new(&variable("CARGO_MANIFEST_DIR")).join(SUFFIXES)).expect("the list is readable");
+    let mut compressed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    compressed.write_all(&rules).expect("memory takes it");
+    let compressed = compressed.finish().expect("memory takes it");
+    let file = Path::new(&variable("OUT_DIR")).join("public_suffixes.zlib");
+    fs::write(file, compressed).expect("OUT_DIR is writable");
 }
 
 /// The number in the shared library's name; changes only if the ABI ever breaks.

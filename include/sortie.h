@@ -34,6 +34,12 @@
 #define SORTIE_EVENT_ENDED 4
 
 /**
+ * sortie_event.type: whether a watched host can be reached. Once at the start and at each change; at most one is undrained
+ * per watch, and it tells the newest.
+ */
+#define SORTIE_EVENT_REACHABILITY 5
+
+/**
  * sortie_event.error: a whole response came.
  */
 #define SORTIE_ERROR_NONE 0
@@ -297,6 +303,46 @@
 #define SORTIE_REQUEST_RAW_TEXT 16
 
 /**
+ * sortie_request_desc.flags: neither send cookies nor keep what the response sets.
+ */
+#define SORTIE_REQUEST_NO_COOKIES 32
+
+/**
+ * sortie_client_config.flags: keep no cookies.
+ */
+#define SORTIE_CLIENT_NO_COOKIES 1
+
+/**
+ * sortie_event.network, sortie_client_network(): there is a way.
+ */
+#define SORTIE_NETWORK_REACHABLE 1
+
+/**
+ * sortie_event.network: a connection has to be made first, as by a modem that dials. No system tells it yet.
+ */
+#define SORTIE_NETWORK_CONNECTION_REQUIRED 2
+
+/**
+ * sortie_event.network: that connection is made by the first packet. No system tells it yet.
+ */
+#define SORTIE_NETWORK_CONNECTION_ON_DEMAND 4
+
+/**
+ * sortie_event.network: the user has to do something for that connection. No system tells it yet.
+ */
+#define SORTIE_NETWORK_INTERACTION_REQUIRED 8
+
+/**
+ * sortie_event.network, sortie_client_network(): the way is a cellular network. Told on Linux.
+ */
+#define SORTIE_NETWORK_CELLULAR 16
+
+/**
+ * sortie_event.network, sortie_client_network(): the way is a wireless local network. Told on Linux.
+ */
+#define SORTIE_NETWORK_WIFI 32
+
+/**
  * Where it was found what a text is written in: the charset of the Content-Type header.
  */
 #define SORTIE_CHARSET_HEADER 1
@@ -453,7 +499,7 @@ typedef struct {
      */
     uint32_t struct_size;
     /**
-     * None yet; must be 0.
+     * SORTIE_CLIENT_* flags.
      */
     uint32_t flags;
     /**
@@ -571,6 +617,21 @@ typedef struct {
      * 10.0.0.0/8, or "*". Only with proxy.
      */
     const char *no_proxy;
+    /**
+     * Path of a file that cookies with an end are read from at creation, and saved to a second after a change, at suspend
+     * and at destruction: replaced at one stroke, readable by its owner alone, in the format of curl. It is made if it does
+     * not exist; one that holds anything else makes creation fail. For one client at a time. NULL means memory only.
+     */
+    const char *cookie_file;
+    /**
+     * How often a watched host is looked at while the network does not change; default 30000 ms, SORTIE_NO_TIMEOUT means
+     * not at all.
+     */
+    uint32_t reachability_interval_ms;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
 } sortie_client_config;
 
 /**
@@ -707,11 +768,11 @@ typedef uint64_t sortie_request;
  */
 typedef struct {
     /**
-     * The request.
+     * The request, or the watch.
      */
     sortie_request request;
     /**
-     * The request's user_data.
+     * The user_data of the request or the watch.
      */
     uint64_t user_data;
     /**
@@ -747,7 +808,7 @@ typedef struct {
      */
     const char *message;
     /**
-     * The URL as requested; if it held credentials, without them and normalised.
+     * The URL as requested; if it held credentials, without them and normalised. Of a watch, the host as given.
      */
     const char *url;
     /**
@@ -763,9 +824,17 @@ typedef struct {
      */
     void *details;
     /**
+     * SORTIE_NETWORK_* flags of a REACHABILITY event, else 0.
+     */
+    uint32_t network;
+    /**
      * Zero.
      */
-    uint64_t reserved[4];
+    uint32_t reserved_flags;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[3];
 } sortie_event;
 
 /**
@@ -1120,6 +1189,73 @@ sortie_result sortie_client_stats(sortie_client *client,
                                   sortie_stats *out);
 
 /**
+ * Watches whether a host can be reached. A SORTIE_EVENT_REACHABILITY tells it, and then each change, until
+ * sortie_reachability_unwatch().
+ *
+ * A host can be reached if it accepts a connection, made as a request's would be and closed at once. It is tried at the
+ * start, when the machine's network changes, on resume, and each reachability_interval_ms; 5 s without an answer count as no.
+ * Without a port it is tried at 443 and then 80, and a host that refuses both is there all the same.
+ *
+ * @param client     a live client; must not be NULL
+ * @param host       a name or an address, alone or with ":port", as "example.com" or "[::1]:8080"; must not be NULL
+ * @param user_data  comes back in the watch's events
+ * @param out_watch  receives the watch's id; left as it is on failure; may be NULL
+ * @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, SORTIE_RESULT_UTF8, SORTIE_RESULT_ARGUMENT for what is no host, or
+ *         SORTIE_RESULT_TOO_MANY_REQUESTS if 64 are watched or max_requests is reached
+ * @threadsafety   any thread, except during sortie_client_destroy()
+ * @since          0.1.0
+ */
+sortie_result sortie_reachability_watch(sortie_client *client,
+                                        const char *host,
+                                        uint64_t user_data,
+                                        sortie_request *out_watch);
+
+/**
+ * Ends a watch. No event of it comes after this call, not even what was found before.
+ *
+ * @param client  a live client; must not be NULL
+ * @param watch   an id from sortie_reachability_watch(); ended and made-up ids are safe
+ * @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, or SORTIE_RESULT_STALE when it has ended already
+ * @threadsafety   any thread, except during sortie_client_destroy()
+ * @since          0.1.0
+ */
+sortie_result sortie_reachability_unwatch(sortie_client *client, sortie_request watch);
+
+/**
+ * Tells what the machine's network is like: SORTIE_NETWORK_REACHABLE if there is a way out, and by what. Cheap enough for
+ * every frame. Linux tells of changes at once; elsewhere they are looked for each reachability_interval_ms.
+ *
+ * @param client  a live client; NULL gives 0
+ * @return SORTIE_NETWORK_* flags
+ * @threadsafety   any thread, except during sortie_client_destroy()
+ * @since          0.1.0
+ */
+uint32_t sortie_client_network(const sortie_client *client);
+
+/**
+ * Keeps a cookie as if a response from a URL had set it, for requests submitted after this call.
+ *
+ * @param client  a live client; must not be NULL
+ * @param url     the URL that it comes from, http or https; must not be NULL
+ * @param cookie  what a Set-Cookie header says, such as "session=abc; Path=/; Max-Age=3600"; must not be NULL
+ * @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, SORTIE_RESULT_UTF8, SORTIE_RESULT_URL, SORTIE_RESULT_SCHEME, or
+ *         SORTIE_RESULT_ARGUMENT for a cookie that a browser would not keep or a client that keeps none
+ * @threadsafety   any thread, except during sortie_client_destroy()
+ * @since          0.1.0
+ */
+sortie_result sortie_client_set_cookie(sortie_client *client, const char *url, const char *cookie);
+
+/**
+ * Forgets every cookie, in memory and in the cookie file, for requests submitted after this call.
+ *
+ * @param client  a live client; must not be NULL
+ * @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, or SORTIE_RESULT_ARGUMENT if the client keeps none
+ * @threadsafety   any thread, except during sortie_client_destroy()
+ * @since          0.1.0
+ */
+sortie_result sortie_client_clear_cookies(sortie_client *client);
+
+/**
  * Finds a response header by its name, whatever the letters' case.
  *
  * @param event  an event of the last sortie_poll(); NULL has no headers
@@ -1153,6 +1289,17 @@ uint32_t sortie_event_header_count(const sortie_event *event);
  * @since          0.1.0
  */
 sortie_result sortie_event_header_at(const sortie_event *event, uint32_t i, const char **name, const char **value);
+
+/**
+ * Tells the line that comes before the headers.
+ *
+ * @param event  an event of the last sortie_poll()
+ * @return the line, such as "HTTP/1.1 404 Not Found" or "HTTP/2 200", valid as long as the event is; NULL if no response
+ *         came
+ * @threadsafety   the thread that polls
+ * @since          0.1.0
+ */
+const char *sortie_event_status_line(const sortie_event *event);
 
 /**
  * Tells the URL that answered, after redirects; without any, the URL as requested.

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -13,10 +13,12 @@ use crate::body::disk::{self, Op};
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::error::{Reason, Refusal};
-use crate::event::{Consumer, Event, queue};
-use crate::net::{Setup, Wake, signals};
-use crate::request::{Request, RequestBody};
-use crate::slots::{RequestId, Slots};
+use crate::event::{Consumer, Event, Network, queue};
+use crate::net::{self, Setup, Wake, signals};
+use crate::request::{Request, RequestBody, parse_url};
+use crate::slots::{RequestId, Slot, Slots};
+use crate::worker::cookies::{self, Jar};
+use crate::worker::reachability::{Host, MAX_WATCHES};
 use crate::worker::{self, Command, Counters, Parts};
 
 /// How long dropping a client waits for its threads; beyond, they end on their own.
@@ -76,6 +78,7 @@ pub struct Client {
     budget: Arc<Budget>,
     counters: Arc<Counters>,
     submitted: AtomicU64,
+    watches: AtomicUsize,
     /// Held by suspend and resume, so that the queue and the worker agree on which came last.
     suspending: Mutex<()>,
     /// Held by the worker while it reads a lent body; true once those are taken back.
@@ -93,12 +96,14 @@ impl Client {
     pub fn new(config: Config) -> Result<Client, Refusal> {
         config.check()?;
         let setup = Setup::new(&config)?;
+        let cookies = Jar::open(config.cookie_file.as_deref())?;
         let wake = Arc::new(Wake::new().map_err(refused_by_system)?);
         let config = Arc::new(config);
         let slots = Arc::new(Slots::new(config.max_requests));
         let (producer, consumer) = queue(Arc::clone(&slots));
         let to_wake = Arc::clone(&wake);
         let counters = Arc::new(Counters::default());
+        counters.network.store(net::network().flags(), Ordering::Relaxed);
         let lending = Arc::new(Mutex::new(false));
         let (commands, to_worker) = unbounded();
         let (disk, to_disk) = unbounded();
@@ -118,6 +123,7 @@ impl Client {
             budget: Arc::clone(&budget),
             counters: Arc::clone(&counters),
             submitted: AtomicU64::new(0),
+            watches: AtomicUsize::new(0),
             suspending: Mutex::new(()),
             lending: Arc::clone(&lending),
             ended,
@@ -136,7 +142,10 @@ impl Client {
             let _ending = ending;
             let commands = to_worker;
             let events = producer;
-            worker::run(Parts { config, setup, wake, commands, disk, events, budget, counters, lending }, &ready);
+            worker::run(
+                Parts { config, setup, wake, commands, disk, events, budget, counters, cookies, lending },
+                &ready,
+            );
         })?;
         match started.recv() {
             Ok(Ok(())) => Ok(client),
@@ -188,12 +197,84 @@ impl Client {
     /// # Errors
     /// [`Reason::Stale`] once that event has been drained.
     pub fn cancel(&self, id: RequestId) -> Result<(), Refusal> {
-        if self.slots.get(id).is_none() {
+        if self.slots.get(id).is_none_or(Slot::is_watch) {
             let message = format!("request {} has already ended or never existed", id.number());
             return Err(Refusal::new(Reason::Stale, message));
         }
         self.command(Command::Cancel(id));
         Ok(())
+    }
+
+    /// Keeps a cookie as if a response from `url` had set it, for what is submitted from now on.
+    ///
+    /// # Errors
+    /// [`Reason::Url`] or [`Reason::Scheme`] for the URL; [`Reason::Argument`] for a cookie that a browser would not keep, or
+    /// if the client keeps none.
+    pub fn set_cookie(&self, url: &str, cookie: &str) -> Result<(), Refusal> {
+        self.check_cookies()?;
+        let url = parse_url(url)?;
+        let refuse = |why: String| Refusal::new(Reason::Argument, format!("cookie {why}"));
+        let cookie = cookies::parse(cookie, &url).map_err(refuse)?;
+        self.command(Command::SetCookie(Box::new((cookie, url))));
+        Ok(())
+    }
+
+    /// Forgets every cookie, for what is submitted from now on.
+    ///
+    /// # Errors
+    /// [`Reason::Argument`] if the client keeps none.
+    pub fn clear_cookies(&self) -> Result<(), Refusal> {
+        self.check_cookies()?;
+        self.command(Command::ClearCookies);
+        Ok(())
+    }
+
+    fn check_cookies(&self) -> Result<(), Refusal> {
+        if self.config.cookies {
+            return Ok(());
+        }
+        Err(Refusal::new(Reason::Argument, "cookies are off for this client"))
+    }
+
+    /// Watches whether a host can be reached: an event tells it, and then each change. A host is a name or an address, with
+    /// or without a port.
+    ///
+    /// # Errors
+    /// [`Reason::Argument`] for what is no host; [`Reason::TooManyRequests`] if 64 are watched, or as many requests as
+    /// allowed are live.
+    pub fn watch(&self, host: &str, user_data: u64) -> Result<RequestId, Refusal> {
+        let host = Host::parse(host)?;
+        let too_many = |what: String| Refusal::new(Reason::TooManyRequests, what);
+        let more = |watches| (watches < MAX_WATCHES).then_some(watches + 1);
+        if self.watches.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_err() {
+            return Err(too_many(format!("{MAX_WATCHES} hosts are watched, which is the limit")));
+        }
+        let Some(id) = self.slots.claim_watch() else {
+            self.watches.fetch_sub(1, Ordering::Relaxed);
+            let limit = self.config.max_requests;
+            return Err(too_many(format!("{limit} requests are live, which is the limit (max_requests)")));
+        };
+        self.command(Command::Watch(id, user_data, Box::new(host)));
+        Ok(id)
+    }
+
+    /// Ends a watch: once this has returned, no event of it comes.
+    ///
+    /// # Errors
+    /// [`Reason::Stale`] if it has ended already.
+    pub fn unwatch(&self, watch: RequestId) -> Result<(), Refusal> {
+        if self.slots.get(watch).is_some_and(Slot::is_watch) && self.slots.release(watch) {
+            self.watches.fetch_sub(1, Ordering::Relaxed);
+            self.command(Command::Unwatch(watch));
+            return Ok(());
+        }
+        let message = format!("watch {} has already ended or never existed", watch.number());
+        Err(Refusal::new(Reason::Stale, message))
+    }
+
+    /// What the machine's network is like: whether there is a way out, and by what. Cheap enough for every frame.
+    pub fn network(&self) -> Network {
+        Network::from_flags(self.counters.network.load(Ordering::Relaxed))
     }
 
     /// Takes the next event, if there is one. Never waits. Meant for one thread at a time, in which a request's events come
@@ -255,7 +336,7 @@ impl Drop for Client {
     fn drop(&mut self) {
         self.wake.close();
         // The disk's thread need not wait for the worker to hear of it.
-        let _ = self.disk.send(Op::Quit);
+        let _ = self.disk.send(Op::Closing);
         // Nothing is ever sent: the wait ends when both threads have let go of their ends.
         let both_ended = self.ended.recv_timeout(SHUTDOWN_PATIENCE) == Err(RecvTimeoutError::Disconnected);
         if !both_ended {

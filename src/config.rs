@@ -120,6 +120,12 @@ pub struct Config {
     pub resolves: Vec<Resolve>,
     /// Where to connect to.
     pub proxy: Proxy,
+    /// Whether cookies are kept and sent.
+    pub cookies: bool,
+    /// Where cookies with an end are kept beyond the client's life; one client at a time.
+    pub cookie_file: Option<PathBuf>,
+    /// How often a watched host is looked at when nothing has changed.
+    pub reachability_interval: Limit,
 }
 
 impl Default for Config {
@@ -147,6 +153,9 @@ impl Default for Config {
             client_certificates: Vec::new(),
             resolves: Vec::new(),
             proxy: Proxy::Environment,
+            cookies: true,
+            cookie_file: None,
+            reachability_interval: Limit::After(Duration::from_secs(30)),
         }
     }
 }
@@ -214,6 +223,9 @@ impl Config {
         }
         for resolve in &self.resolves {
             canonical_host("resolve", &resolve.host)?;
+        }
+        if self.cookie_file.is_some() && !self.cookies {
+            return Err(Refusal::new(Reason::Argument, "cookie_file is set, but cookies are off"));
         }
         if let Proxy::Url { url, except } = &self.proxy {
             check_proxy(url)?;

@@ -13,8 +13,9 @@ use crate::headers::Headers;
 use crate::slots::{RequestId, Slots};
 use crate::text::Text;
 
-/// What kind of event it is.
+/// What kind of event it is. More kinds may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum EventKind {
     /// The request has started: with upload progress before connecting, with download progress after the response's
     /// headers, which it carries.
@@ -23,18 +24,68 @@ pub enum EventKind {
     Progress,
     /// The request has ended. Always its last event, exactly one for each accepted submit.
     Ended,
+    /// Whether a watched host can be reached: once at the start, and at each change.
+    Reachability,
+}
+
+/// How a host, or the world outside, can be reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Network {
+    /// It can be reached.
+    pub reachable: bool,
+    /// A connection has to be made first, as by a modem that dials.
+    pub connection_required: bool,
+    /// That connection is made by the first packet.
+    pub connection_on_demand: bool,
+    /// The user has to do something for that connection.
+    pub interaction_required: bool,
+    /// The way there is a cellular network.
+    pub cellular: bool,
+    /// The way there is a wireless local network.
+    pub wifi: bool,
+}
+
+impl Network {
+    /// As the C ABI has it.
+    pub(crate) fn flags(self) -> u32 {
+        [
+            self.reachable,
+            self.connection_required,
+            self.connection_on_demand,
+            self.interaction_required,
+            self.cellular,
+            self.wifi,
+        ]
+        .into_iter()
+        .rev()
+        .fold(0, |flags, set| flags << 1 | u32::from(set))
+    }
+
+    /// What `flags` made.
+    pub(crate) fn from_flags(flags: u32) -> Network {
+        let bit = |bit: u32| flags >> bit & 1 != 0;
+        Network {
+            reachable: bit(0),
+            connection_required: bit(1),
+            connection_on_demand: bit(2),
+            interaction_required: bit(3),
+            cellular: bit(4),
+            wifi: bit(5),
+        }
+    }
 }
 
 /// Something that happened to a request.
 #[derive(Debug)]
 pub struct Event {
-    /// The request.
+    /// The request, or the watch.
     pub request: RequestId,
     /// The request's user data.
     pub user_data: u64,
     /// What happened.
     pub kind: EventKind,
-    /// The URL as requested, credentials left out.
+    /// The URL as requested, credentials left out; of a watch, the host as given.
     pub url: Text,
     /// Bytes of the body on the wire so far, in the direction of progress (download if none). Never goes back.
     pub transferred: u64,
@@ -42,6 +93,8 @@ pub struct Event {
     pub estimated: i64,
     /// The response as far as it has come; none in progress events and in a beginning upload's.
     pub response: Option<Box<Response>>,
+    /// Of a watch: what was found.
+    pub network: Network,
 }
 
 impl Event {
@@ -201,8 +254,18 @@ impl Producer {
         let Some(slot) = self.common.slots.get(request) else { return };
         if slot.note_progress(transferred, estimated) {
             let url = url.clone();
-            let kind = EventKind::Progress;
-            self.push(Event { request, user_data, kind, url, transferred, estimated, response: None });
+            let (kind, network) = (EventKind::Progress, Network::default());
+            self.push(Event { request, user_data, kind, url, transferred, estimated, response: None, network });
+        }
+    }
+
+    /// Notes what a watch has found, and queues an event unless one is on its way already.
+    pub(crate) fn reachability(&self, watch: RequestId, user_data: u64, host: Text, network: Network) {
+        let Some(slot) = self.common.slots.get(watch) else { return };
+        if slot.note_progress(network.flags().into(), 0) {
+            let kind = EventKind::Reachability;
+            let (request, url, transferred, estimated) = (watch, host, 0, 0);
+            self.push(Event { request, user_data, kind, url, transferred, estimated, response: None, network });
         }
     }
 }
@@ -224,13 +287,28 @@ impl Common {
 impl Consumer {
     /// Takes the next event, unless there is none or the queue is suspended. An ENDED event's id is stale from then on.
     pub(crate) fn pop(&self) -> Option<Event> {
-        if !self.common.has_event() {
-            return None;
+        loop {
+            if !self.common.has_event() {
+                return None;
+            }
+            let mut event = self.events.try_recv().ok()?;
+            self.common.queued.fetch_sub(1, Ordering::SeqCst);
+            if self.complete(&mut event) {
+                return Some(event);
+            }
         }
-        let mut event = self.events.try_recv().ok()?;
-        self.common.queued.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Does what goes with an event's being taken; `false` if nobody wants to hear of it any more.
+    fn complete(&self, event: &mut Event) -> bool {
         match event.kind {
             EventKind::Began => {}
+            EventKind::Reachability => {
+                let Some(slot) = self.common.slots.get(event.request) else { return false };
+                #[allow(clippy::cast_possible_truncation)] // six bits, as noted
+                let flags = slot.take_progress().0 as u32;
+                event.network = Network::from_flags(flags);
+            }
             EventKind::Progress => {
                 if let Some(slot) = self.common.slots.get(event.request) {
                     (event.transferred, event.estimated) = slot.take_progress();
@@ -241,7 +319,7 @@ impl Consumer {
                 self.common.slots.release(event.request);
             }
         }
-        Some(event)
+        true
     }
 
     /// Whether `pop` would give an event.
@@ -287,7 +365,8 @@ mod tests {
 
     fn ended(request: RequestId) -> Event {
         let (url, kind) = (Text::from("http://x/"), EventKind::Ended);
-        Event { request, user_data: 7, kind, url, transferred: 3, estimated: 3, response: None }
+        let network = Network::default();
+        Event { request, user_data: 7, kind, url, transferred: 3, estimated: 3, response: None, network }
     }
 
     #[test]
@@ -307,6 +386,37 @@ mod tests {
         assert_eq!(consumer.pop().unwrap().kind, EventKind::Ended);
         assert!(slots.get(id).is_none());
         assert!(consumer.pop().is_none() && consumer.undrained() == 0);
+    }
+
+    #[test]
+    fn a_watch_has_one_event_with_the_newest_state_and_none_once_it_is_gone() {
+        let slots = Arc::new(Slots::new(4));
+        let (producer, consumer) = queue(Arc::clone(&slots));
+        let watch = slots.claim_watch().unwrap();
+        let host = Text::from("example.com");
+        let reachable = Network { reachable: true, wifi: true, ..Network::default() };
+        producer.reachability(watch, 7, host.clone(), Network::default());
+        producer.reachability(watch, 7, host.clone(), reachable);
+        let event = consumer.pop().unwrap();
+        assert_eq!((event.kind, event.request, event.network), (EventKind::Reachability, watch, reachable));
+        assert!(consumer.pop().is_none());
+        producer.reachability(watch, 7, host.clone(), Network::default());
+        producer.push(ended(slots.claim().unwrap()));
+        slots.release(watch);
+        producer.reachability(watch, 7, host, reachable);
+        assert_eq!(
+            consumer.pop().unwrap().kind,
+            EventKind::Ended,
+            "what a watch that is gone had found is passed over"
+        );
+        assert!(consumer.pop().is_none());
+    }
+
+    #[test]
+    fn network_flags_go_both_ways() {
+        for flags in 0..64 {
+            assert_eq!(Network::from_flags(flags).flags(), flags);
+        }
     }
 
     #[test]

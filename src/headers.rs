@@ -15,6 +15,8 @@ struct Field {
 pub struct Headers {
     text: String,
     fields: Vec<Field>,
+    /// The length of the status line with its NUL, at the buffer's start; 0 if there is none.
+    status_line: usize,
 }
 
 impl Headers {
@@ -46,9 +48,22 @@ impl Headers {
         (start, part.len() as u32)
     }
 
-    pub(crate) fn clear(&mut self) {
+    /// Starts anew, with the line that comes before a response's headers.
+    pub(crate) fn begin(&mut self, status_line: &str) {
         self.text.clear();
         self.fields.clear();
+        self.append(status_line);
+        self.status_line = self.text.len();
+    }
+
+    /// The line before a response's headers, such as "HTTP/1.1 200 OK".
+    pub fn status_line(&self) -> Option<&str> {
+        self.c_status_line()?.strip_suffix('\0')
+    }
+
+    /// The same with its NUL.
+    pub(crate) fn c_status_line(&self) -> Option<&str> {
+        self.text.get(..self.status_line).filter(|line| !line.is_empty())
     }
 
     /// How many fields there are, repeated names counted each time.
@@ -131,6 +146,19 @@ mod tests {
         assert_eq!(headers.c_at(0), Some(("X\0", "\0")));
         assert_eq!(headers.c_at(1), Some(("Name\0", "value\0")));
         assert_eq!(headers.c_at(2), None);
+    }
+
+    #[test]
+    fn a_status_line_comes_before_the_fields() {
+        let mut headers = Headers::new();
+        assert_eq!(headers.status_line(), None);
+        headers.begin("HTTP/1.1 100 Continue");
+        headers.push("a", "1");
+        headers.begin("HTTP/2 200");
+        headers.push("b", "2");
+        assert_eq!(headers.status_line(), Some("HTTP/2 200"));
+        assert_eq!(headers.c_status_line(), Some("HTTP/2 200\0"));
+        assert_eq!(headers.iter().collect::<Vec<_>>(), [("b", "2")]);
     }
 
     #[test]

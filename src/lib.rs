@@ -27,7 +27,7 @@ pub use budget::Body;
 pub use client::{Client, Stats};
 pub use config::{ClientCertificate, Config, Pin, Proxy, Resolve, TlsVersion};
 pub use error::{ErrorKind, Failure, Reason, Refusal};
-pub use event::{BodyKind, CharsetSource, Event, EventKind, Response, Timing};
+pub use event::{BodyKind, CharsetSource, Event, EventKind, Network, Response, Timing};
 pub use headers::Headers;
 pub use request::{
     BaseDirectory, FileName, HttpVersion, Limit, MAX_HEADER_BYTES, MAX_URL_BYTES, Priority, Progress, Request,

@@ -202,6 +202,7 @@ pub struct Request {
     pub(crate) max_body_bytes: Option<u64>,
     pub(crate) sync: bool,
     pub(crate) credentials: Credentials,
+    pub(crate) cookies: bool,
 }
 
 impl Request {
@@ -243,6 +244,7 @@ impl Request {
             max_body_bytes: None,
             sync: true,
             credentials,
+            cookies: true,
         })
     }
 
@@ -320,6 +322,14 @@ impl Request {
     #[must_use]
     pub fn raw_text(mut self, raw: bool) -> Request {
         self.raw_text = raw;
+        self
+    }
+
+    /// Whether cookies are sent with the request, and kept from its response. They are by default, unless a Cookie header is
+    /// given, which is then sent alone.
+    #[must_use]
+    pub fn cookies(mut self, cookies: bool) -> Request {
+        self.cookies = cookies;
         self
     }
 

@@ -49,9 +49,16 @@ pub(crate) struct Slot {
     estimated: AtomicI64,
     /// A PROGRESS event of this request is in the queue.
     progress_queued: AtomicBool,
+    /// It is a watch rather than a request.
+    watch: AtomicBool,
 }
 
 impl Slot {
+    /// Whether it is a watch rather than a request.
+    pub(crate) fn is_watch(&self) -> bool {
+        self.watch.load(Ordering::Relaxed)
+    }
+
     /// Notes how far the transfer is; `true` if a PROGRESS event has to be queued to tell of it.
     pub(crate) fn note_progress(&self, transferred: u64, estimated: i64) -> bool {
         self.transferred.store(transferred, Ordering::Relaxed);
@@ -112,8 +119,17 @@ impl Slots {
         (slot.state.load(Ordering::Acquire) == id.generation() | LIVE).then_some(slot)
     }
 
-    /// Claims a slot; `None` if as many as allowed are live.
+    /// Claims a slot for a request; `None` if as many as allowed are live.
     pub(crate) fn claim(&self) -> Option<RequestId> {
+        self.claim_for(false)
+    }
+
+    /// The same for a watch.
+    pub(crate) fn claim_watch(&self) -> Option<RequestId> {
+        self.claim_for(true)
+    }
+
+    fn claim_for(&self, watch: bool) -> Option<RequestId> {
         let index = self.pop_free().or_else(|| self.grow())?;
         let slot = self.slot(index)?;
         let generation = match (slot.state.load(Ordering::Relaxed) + 1) & GENERATION_MASK {
@@ -123,17 +139,22 @@ impl Slots {
         slot.transferred.store(0, Ordering::Relaxed);
         slot.estimated.store(0, Ordering::Relaxed);
         slot.progress_queued.store(false, Ordering::Relaxed);
+        slot.watch.store(watch, Ordering::Relaxed);
         slot.state.store(generation | LIVE, Ordering::Release);
         Some(RequestId(generation << INDEX_BITS | u64::from(index)))
     }
 
-    /// Ends a live id; it is stale from now on.
+    /// Ends a live id; it is stale from now on. `false`: it was already.
     #[allow(clippy::cast_possible_truncation)] // an index has 20 bits
-    pub(crate) fn release(&self, id: RequestId) {
-        if let Some(slot) = self.get(id) {
-            slot.state.store(id.generation(), Ordering::Release);
+    pub(crate) fn release(&self, id: RequestId) -> bool {
+        let Some(slot) = self.slot(id.index() as u32) else { return false };
+        let (live, ended) = (id.generation() | LIVE, id.generation());
+        // Of threads that release it at the same time, one does.
+        let released = slot.state.compare_exchange(live, ended, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        if released {
             self.push_free(slot, id.index() as u32);
         }
+        released
     }
 
     fn grow(&self) -> Option<u32> {

@@ -41,5 +41,7 @@ fn show(event: &Event) {
         (EventKind::Progress, _) => println!("{number}: {} of {} bytes", event.transferred, event.estimated),
         (EventKind::Ended, Some((kind, message))) => println!("{number}: {kind:?}: {message}"),
         (EventKind::Ended, None) => println!("{number}: status {}, {} bytes", event.status(), event.body().len()),
+        // Of what was not asked for there are no events.
+        _ => {}
     }
 }

@@ -66,7 +66,11 @@ pub(crate) enum Op {
     Close(Key),
     /// Free a large body, which would take a frame too long.
     Free(Vec<u8>),
-    /// Remove every unfinished file and end the thread.
+    /// Replace a file, readable by its owner alone.
+    Save(PathBuf, Vec<u8>),
+    /// The client is closing: see to it.
+    Closing,
+    /// End the thread.
     Quit,
 }
 
@@ -95,12 +99,19 @@ pub(crate) enum Outcome {
 
 /// Carries out operations until the last sender is gone or says so.
 ///
-/// Once `closing` says so, nothing of what still waits is carried out.
+/// Once `closing` says so, every unfinished file is removed, and of what still waits only what is to be saved is carried
+/// out.
 pub(crate) fn run(operations: &Receiver<Op>, closing: &dyn Fn() -> bool, reply: &dyn Fn(Reply)) {
     let mut disk = Disk::default();
     for operation in operations {
-        if matches!(operation, Op::Quit) || closing() {
+        if matches!(operation, Op::Quit) {
             break;
+        }
+        if closing() {
+            disk.discard_all();
+            if !matches!(operation, Op::Save(..)) {
+                continue;
+            }
         }
         let (key, writing) = operation.subject();
         let outcome = catch_unwind(AssertUnwindSafe(|| disk.carry_out(operation))).unwrap_or_else(|_| {
@@ -116,9 +127,7 @@ pub(crate) fn run(operations: &Receiver<Op>, closing: &dyn Fn() -> bool, reply: 
             reply(Reply { key, outcome });
         }
     }
-    for (_, writer) in disk.writers.drain() {
-        writer.discard();
-    }
+    disk.discard_all();
 }
 
 impl Op {
@@ -127,7 +136,7 @@ impl Op {
         match self {
             Op::Create(key, _) | Op::Write(key, _) | Op::Commit(key, _) | Op::Discard(key) => (Some(*key), true),
             Op::Open(key, _) | Op::Read(key, _, _) | Op::Close(key) => (Some(*key), false),
-            Op::Free(_) | Op::Quit => (None, false),
+            Op::Free(_) | Op::Save(..) | Op::Closing | Op::Quit => (None, false),
         }
     }
 }
@@ -139,6 +148,12 @@ struct Disk {
 }
 
 impl Disk {
+    fn discard_all(&mut self) {
+        for (_, writer) in self.writers.drain() {
+            writer.discard();
+        }
+    }
+
     fn carry_out(&mut self, operation: Op) -> Option<Outcome> {
         match operation {
             Op::Create(key, location) => match Writer::create(&location) {
@@ -196,9 +211,33 @@ impl Disk {
                 drop(bytes);
                 None
             }
-            Op::Quit => None,
+            Op::Save(path, bytes) => {
+                // There is nobody to tell; what it holds is saved with the next change.
+                let _ = save(&path, &bytes);
+                None
+            }
+            Op::Closing | Op::Quit => None,
         }
     }
+}
+
+/// Replaces a file at one stroke, readable by its owner alone.
+fn save(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut part = path.to_owned().into_os_string();
+    part.push(PART_SUFFIX);
+    let part = PathBuf::from(part);
+    // What a killed process has left may be readable by others.
+    let _ = std::fs::remove_file(&part);
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&part)?;
+    let saved = file.write_all(bytes).and_then(|()| file.sync_data()).and_then(|()| std::fs::rename(&part, path));
+    if saved.is_err() {
+        let _ = std::fs::remove_file(&part);
+    }
+    saved
 }
 
 /// What went wrong with a file, in words that name it.

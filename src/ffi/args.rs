@@ -96,7 +96,7 @@ unsafe impl Sized0 for sortie_request_desc {
 // SAFETY: repr(C), begins with struct_size, and consists of integers and raw pointers.
 unsafe impl Sized0 for sortie_client_config {
     const NAME: &'static str = "sortie_client_config";
-    const FIRST: usize = offset_of!(sortie_client_config, no_proxy) + size_of::<*const c_char>();
+    const FIRST: usize = offset_of!(sortie_client_config, reserved) + size_of::<u32>();
 }
 
 // SAFETY: repr(C), begins with struct_size, and consists of integers.
@@ -242,11 +242,9 @@ pub(super) unsafe fn request(desc: &sortie_request_desc) -> Result<Request, Refu
         | SORTIE_REQUEST_INSECURE_REDIRECTS
         | SORTIE_REQUEST_BORROW_BODY
         | SORTIE_REQUEST_NO_SYNC
-        | SORTIE_REQUEST_RAW_TEXT;
-    let unknown = desc.flags & !FLAGS;
-    if unknown != 0 {
-        return Err(Refusal::new(Reason::Argument, format!("flags has the unknown bits {unknown:#x}")));
-    }
+        | SORTIE_REQUEST_RAW_TEXT
+        | SORTIE_REQUEST_NO_COOKIES;
+    known_flags(desc.flags, FLAGS)?;
     let flag = |flag| desc.flags & flag != 0;
 
     // SAFETY, for every block below: the caller promises that each pointer is NULL or as its field says.
@@ -323,6 +321,7 @@ pub(super) unsafe fn request(desc: &sortie_request_desc) -> Result<Request, Refu
         .insecure_redirects(flag(SORTIE_REQUEST_INSECURE_REDIRECTS))
         .sync(!flag(SORTIE_REQUEST_NO_SYNC))
         .raw_text(flag(SORTIE_REQUEST_RAW_TEXT))
+        .cookies(!flag(SORTIE_REQUEST_NO_COOKIES))
         .timeout(limit(desc.timeout_ms))
         .connect_timeout(limit(desc.connect_timeout_ms))
         .stall_timeout(limit(desc.stall_timeout_ms))
@@ -335,10 +334,11 @@ pub(super) unsafe fn request(desc: &sortie_request_desc) -> Result<Request, Refu
 /// Every pointer in `c` is NULL or points to what its field says.
 #[allow(clippy::undocumented_unsafe_blocks)] // one comment says it for all
 pub(super) unsafe fn config(c: &sortie_client_config) -> Result<Config, Refusal> {
-    if c.flags != 0 {
-        return Err(Refusal::new(Reason::Argument, format!("flags has the unknown bits {:#x}", c.flags)));
+    known_flags(c.flags, SORTIE_CLIENT_NO_COOKIES)?;
+    if c.reserved != 0 {
+        return Err(Refusal::new(Reason::Argument, "reserved must be 0"));
     }
-    let mut config = Config::default();
+    let mut config = Config { cookies: c.flags & SORTIE_CLIENT_NO_COOKIES == 0, ..Config::default() };
     // SAFETY, for every block below: the caller promises that each pointer is NULL or as its field says.
     if let Some(user_agent) = unsafe { optional_text(c.user_agent, "user_agent") }? {
         config.user_agent = Some(user_agent.to_owned()).filter(|text| !text.is_empty());
@@ -350,6 +350,7 @@ pub(super) unsafe fn config(c: &sortie_client_config) -> Result<Config, Refusal>
     config.application_support_directory = path(c.application_support_directory, "application_support_directory")?;
     config.resource_directory = path(c.resource_directory, "resource_directory")?;
     config.ca_file = path(c.ca_file, "ca_file")?;
+    config.cookie_file = path(c.cookie_file, "cookie_file")?;
 
     let number = |given: u32, default: u32| if given == 0 { default } else { given };
     config.max_active = number(c.max_active, config.max_active);
@@ -359,6 +360,7 @@ pub(super) unsafe fn config(c: &sortie_client_config) -> Result<Config, Refusal>
     config.connect_timeout = limit(c.connect_timeout_ms).or(config.connect_timeout);
     config.stall_timeout = limit(c.stall_timeout_ms).or(config.stall_timeout);
     config.queue_timeout = limit(c.queue_timeout_ms).or(config.queue_timeout);
+    config.reachability_interval = limit(c.reachability_interval_ms).or(config.reachability_interval);
     config.min_tls_version = match c.min_tls_version {
         SORTIE_TLS_DEFAULT | SORTIE_TLS_1_2 => TlsVersion::Tls12,
         SORTIE_TLS_1_3 => TlsVersion::Tls13,
@@ -407,6 +409,13 @@ pub(super) unsafe fn config(c: &sortie_client_config) -> Result<Config, Refusal>
         Some(url) => Proxy::Url { url: url.to_owned(), except },
     };
     Ok(config)
+}
+
+fn known_flags(flags: u32, known: u32) -> Result<(), Refusal> {
+    match flags & !known {
+        0 => Ok(()),
+        unknown => Err(Refusal::new(Reason::Argument, format!("flags has the unknown bits {unknown:#x}"))),
+    }
 }
 
 fn no_flags(what: &str, flags: u32, reserved: u32) -> Result<(), Refusal> {

@@ -360,7 +360,7 @@ pub unsafe extern "C" fn sortie_poll(client: *mut sortie_client, events: *mut so
 
 /// Splits an event into what C sees and what that points to.
 fn hand_out(event: Event) -> (sortie_event, Held) {
-    let Event { request, user_data, kind, url, transferred, estimated, response } = event;
+    let Event { request, user_data, kind, url, transferred, estimated, response, network } = event;
     let mut out = sortie_event {
         request: request.number(),
         user_data,
@@ -368,6 +368,7 @@ fn hand_out(event: Event) -> (sortie_event, Held) {
             EventKind::Began => SORTIE_EVENT_BEGAN,
             EventKind::Progress => SORTIE_EVENT_PROGRESS,
             EventKind::Ended => SORTIE_EVENT_ENDED,
+            EventKind::Reachability => SORTIE_EVENT_REACHABILITY,
         },
         error: SORTIE_ERROR_NONE,
         status: 0,
@@ -380,7 +381,9 @@ fn hand_out(event: Event) -> (sortie_event, Held) {
         bytes_transferred: transferred,
         bytes_estimated: estimated,
         details: ptr::null_mut(),
-        reserved: [0; 4],
+        network: network.flags(),
+        reserved_flags: 0,
+        reserved: [0; 3],
     };
     if let Some(response) = &response {
         out.status = response.status.into();
@@ -501,6 +504,110 @@ unsafe fn headers<'a>(event: *const sortie_event) -> Option<&'a Headers> {
     unsafe { response(event) }.map(|response| &response.headers)
 }
 
+/// Watches whether a host can be reached. A SORTIE_EVENT_REACHABILITY tells it, and then each change, until
+/// sortie_reachability_unwatch().
+///
+/// A host can be reached if it accepts a connection, made as a request's would be and closed at once. It is tried at the
+/// start, when the machine's network changes, on resume, and each reachability_interval_ms; 5 s without an answer count as no.
+/// Without a port it is tried at 443 and then 80, and a host that refuses both is there all the same.
+///
+/// @param client     a live client; must not be NULL
+/// @param host       a name or an address, alone or with ":port", as "example.com" or "[::1]:8080"; must not be NULL
+/// @param user_data  comes back in the watch's events
+/// @param out_watch  receives the watch's id; left as it is on failure; may be NULL
+/// @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, SORTIE_RESULT_UTF8, SORTIE_RESULT_ARGUMENT for what is no host, or
+///         SORTIE_RESULT_TOO_MANY_REQUESTS if 64 are watched or max_requests is reached
+/// @threadsafety   any thread, except during sortie_client_destroy()
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_reachability_watch(
+    client: *mut sortie_client,
+    host: *const c_char,
+    user_data: u64,
+    out_watch: *mut sortie_request,
+) -> sortie_result {
+    guard_unit(|| {
+        // SAFETY: the caller promises a live client and a string.
+        let (client, host) = unsafe { (reference(client, "client")?, args::text(host, "host")?) };
+        let watch = client.client.watch(host, user_data)?;
+        if !out_watch.is_null() {
+            // SAFETY: not NULL, and the caller promises a writable id.
+            unsafe { out_watch.write(watch.number()) };
+        }
+        Ok(())
+    })
+}
+
+/// Ends a watch. No event of it comes after this call, not even what was found before.
+///
+/// @param client  a live client; must not be NULL
+/// @param watch   an id from sortie_reachability_watch(); ended and made-up ids are safe
+/// @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, or SORTIE_RESULT_STALE when it has ended already
+/// @threadsafety   any thread, except during sortie_client_destroy()
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_reachability_unwatch(
+    client: *mut sortie_client,
+    watch: sortie_request,
+) -> sortie_result {
+    guard_unit(|| {
+        // SAFETY: the caller promises a live client.
+        let client = unsafe { reference(client, "client") }?;
+        let stale = || Refusal::new(Reason::Stale, format!("watch {watch} has already ended or never existed"));
+        client.client.unwatch(RequestId::from_number(watch).ok_or_else(stale)?)
+    })
+}
+
+/// Tells what the machine's network is like: SORTIE_NETWORK_REACHABLE if there is a way out, and by what. Cheap enough for
+/// every frame. Linux tells of changes at once; elsewhere they are looked for each reachability_interval_ms.
+///
+/// @param client  a live client; NULL gives 0
+/// @return SORTIE_NETWORK_* flags
+/// @threadsafety   any thread, except during sortie_client_destroy()
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_client_network(client: *const sortie_client) -> u32 {
+    // SAFETY: the caller promises a live client or NULL.
+    unsafe { client.as_ref() }.map_or(0, |client| client.client.network().flags())
+}
+
+/// Keeps a cookie as if a response from a URL had set it, for requests submitted after this call.
+///
+/// @param client  a live client; must not be NULL
+/// @param url     the URL that it comes from, http or https; must not be NULL
+/// @param cookie  what a Set-Cookie header says, such as "session=abc; Path=/; Max-Age=3600"; must not be NULL
+/// @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, SORTIE_RESULT_UTF8, SORTIE_RESULT_URL, SORTIE_RESULT_SCHEME, or
+///         SORTIE_RESULT_ARGUMENT for a cookie that a browser would not keep or a client that keeps none
+/// @threadsafety   any thread, except during sortie_client_destroy()
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_client_set_cookie(
+    client: *mut sortie_client,
+    url: *const c_char,
+    cookie: *const c_char,
+) -> sortie_result {
+    guard_unit(|| {
+        // SAFETY: the caller promises a live client and two strings.
+        let (client, url, cookie) =
+            unsafe { (reference(client, "client")?, args::text(url, "url")?, args::text(cookie, "cookie")?) };
+        client.client.set_cookie(url, cookie)
+    })
+}
+
+/// Forgets every cookie, in memory and in the cookie file, for requests submitted after this call.
+///
+/// @param client  a live client; must not be NULL
+/// @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, or SORTIE_RESULT_ARGUMENT if the client keeps none
+/// @threadsafety   any thread, except during sortie_client_destroy()
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_client_clear_cookies(client: *mut sortie_client) -> sortie_result {
+    guard_unit(|| {
+        // SAFETY: the caller promises a live client.
+        unsafe { reference(client, "client") }?.client.clear_cookies()
+    })
+}
+
 /// Finds a response header by its name, whatever the letters' case.
 ///
 /// @param event  an event of the last sortie_poll(); NULL has no headers
@@ -567,6 +674,22 @@ pub unsafe extern "C" fn sortie_event_header_at(
             }
         }
         Ok(())
+    })
+}
+
+/// Tells the line that comes before the headers.
+///
+/// @param event  an event of the last sortie_poll()
+/// @return the line, such as "HTTP/1.1 404 Not Found" or "HTTP/2 200", valid as long as the event is; NULL if no response
+///         came
+/// @threadsafety   the thread that polls
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_event_status_line(event: *const sortie_event) -> *const c_char {
+    guard_pointer(|| {
+        // SAFETY: the caller promises an event of the last poll.
+        let line = unsafe { response(event) }?.headers.c_status_line()?;
+        Some(c_pointer(line))
     })
 }
 
@@ -878,13 +1001,15 @@ mod tests {
         assert_eq!(offset_of!(sortie_event, bytes_transferred), 72);
         assert_eq!(offset_of!(sortie_event, bytes_estimated), 80);
         assert_eq!(offset_of!(sortie_event, details), 88);
-        assert_eq!(offset_of!(sortie_event, reserved), 96);
+        assert_eq!(offset_of!(sortie_event, network), 96);
+        assert_eq!(offset_of!(sortie_event, reserved), 104);
         assert_eq!(size_of::<sortie_request_desc>(), 160);
         assert_eq!(offset_of!(sortie_request_desc, response_path), 88);
         assert_eq!(offset_of!(sortie_request_desc, max_body_bytes), 128);
-        assert_eq!(size_of::<sortie_client_config>(), 176);
+        assert_eq!(size_of::<sortie_client_config>(), 192);
         assert_eq!(offset_of!(sortie_client_config, max_active), 56);
         assert_eq!(offset_of!(sortie_client_config, proxy), 160);
+        assert_eq!(offset_of!(sortie_client_config, cookie_file), 176);
         assert_eq!(size_of::<sortie_header>(), 16);
         assert_eq!(size_of::<sortie_pin>(), 24);
         assert_eq!(size_of::<sortie_client_certificate>(), 40);

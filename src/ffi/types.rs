@@ -53,6 +53,9 @@ pub const SORTIE_EVENT_BEGAN: u32 = 1;
 pub const SORTIE_EVENT_PROGRESS: u32 = 2;
 /// sortie_event.type: the request has ended. Always the last event of a request, exactly one for each accepted submit.
 pub const SORTIE_EVENT_ENDED: u32 = 4;
+/// sortie_event.type: whether a watched host can be reached. Once at the start and at each change; at most one is undrained
+/// per watch, and it tells the newest.
+pub const SORTIE_EVENT_REACHABILITY: u32 = 5;
 
 /// sortie_event.error: a whole response came.
 pub const SORTIE_ERROR_NONE: u32 = 0;
@@ -171,6 +174,25 @@ pub const SORTIE_REQUEST_NO_SYNC: u32 = 8;
 /// sortie_request_desc.flags: the text of a response is handed over as it came, not made UTF-8.
 pub const SORTIE_REQUEST_RAW_TEXT: u32 = 16;
 
+/// sortie_request_desc.flags: neither send cookies nor keep what the response sets.
+pub const SORTIE_REQUEST_NO_COOKIES: u32 = 32;
+
+/// sortie_client_config.flags: keep no cookies.
+pub const SORTIE_CLIENT_NO_COOKIES: u32 = 1;
+
+/// sortie_event.network, sortie_client_network(): there is a way.
+pub const SORTIE_NETWORK_REACHABLE: u32 = 1;
+/// sortie_event.network: a connection has to be made first, as by a modem that dials. No system tells it yet.
+pub const SORTIE_NETWORK_CONNECTION_REQUIRED: u32 = 2;
+/// sortie_event.network: that connection is made by the first packet. No system tells it yet.
+pub const SORTIE_NETWORK_CONNECTION_ON_DEMAND: u32 = 4;
+/// sortie_event.network: the user has to do something for that connection. No system tells it yet.
+pub const SORTIE_NETWORK_INTERACTION_REQUIRED: u32 = 8;
+/// sortie_event.network, sortie_client_network(): the way is a cellular network. Told on Linux.
+pub const SORTIE_NETWORK_CELLULAR: u32 = 16;
+/// sortie_event.network, sortie_client_network(): the way is a wireless local network. Told on Linux.
+pub const SORTIE_NETWORK_WIFI: u32 = 32;
+
 /// Where it was found what a text is written in: the charset of the Content-Type header.
 pub const SORTIE_CHARSET_HEADER: u32 = 1;
 /// Where it was found what a text is written in: its byte order mark.
@@ -251,7 +273,7 @@ pub struct sortie_resolve {
 pub struct sortie_client_config {
     /// sizeof(sortie_client_config).
     pub struct_size: u32,
-    /// None yet; must be 0.
+    /// SORTIE_CLIENT_* flags.
     pub flags: u32,
     /// The User-Agent header of requests that give none; NULL means "sortie/VERSION", "" sends none.
     pub user_agent: *const c_char,
@@ -314,6 +336,15 @@ pub struct sortie_client_config {
     /// Hosts to reach without the proxy, separated by commas: names with all below them, addresses, networks as
     /// 10.0.0.0/8, or "*". Only with proxy.
     pub no_proxy: *const c_char,
+    /// Path of a file that cookies with an end are read from at creation, and saved to a second after a change, at suspend
+    /// and at destruction: replaced at one stroke, readable by its owner alone, in the format of curl. It is made if it does
+    /// not exist; one that holds anything else makes creation fail. For one client at a time. NULL means memory only.
+    pub cookie_file: *const c_char,
+    /// How often a watched host is looked at while the network does not change; default 30000 ms, SORTIE_NO_TIMEOUT means
+    /// not at all.
+    pub reachability_interval_ms: u32,
+    /// Must be 0.
+    pub reserved: u32,
 }
 
 /// What a request is. Zero in any field but struct_size and url means the default, so
@@ -389,9 +420,9 @@ pub struct sortie_request_desc {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sortie_event {
-    /// The request.
+    /// The request, or the watch.
     pub request: sortie_request,
-    /// The request's user_data.
+    /// The user_data of the request or the watch.
     pub user_data: u64,
     /// SORTIE_EVENT_*.
     pub r#type: u32,
@@ -409,7 +440,7 @@ pub struct sortie_event {
     pub file_path: *const c_char,
     /// Of an ENDED event with an error: what went wrong, for a person; else NULL.
     pub message: *const c_char,
-    /// The URL as requested; if it held credentials, without them and normalised.
+    /// The URL as requested; if it held credentials, without them and normalised. Of a watch, the host as given.
     pub url: *const c_char,
     /// Bytes of the body on the wire so far, in the direction of progress (download if none). Never goes back.
     pub bytes_transferred: u64,
@@ -417,8 +448,12 @@ pub struct sortie_event {
     pub bytes_estimated: i64,
     /// For the sortie_event_*() functions.
     pub details: *mut c_void,
+    /// SORTIE_NETWORK_* flags of a REACHABILITY event, else 0.
+    pub network: u32,
     /// Zero.
-    pub reserved: [u64; 4],
+    pub reserved_flags: u32,
+    /// Zero.
+    pub reserved: [u64; 3],
 }
 
 /// Where a request's time went. Microseconds; a step that did not happen took 0.

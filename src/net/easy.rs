@@ -253,6 +253,20 @@ impl<H: Transfer> Easy<H> {
         self.set_host_options(hop, setup)
     }
 
+    /// Sets the handle to connect and do nothing else.
+    pub(super) fn prepare_probe(&mut self, url: &str, patience: Duration, setup: &Setup) -> Result<(), String> {
+        let raw = self.raw();
+        raw.text(curl_sys::CURLOPT_URL, Some(c_text(&mut self.line, url)))?;
+        raw.text(curl_sys::CURLOPT_PROXY, Some(setup.proxy.for_scheme("https").unwrap_or(c"")))?;
+        raw.long(sys::OPT_HTTPPROXYTUNNEL, 1)?;
+        raw.long(sys::OPT_CONNECT_ONLY, 1)?;
+        raw.long(curl_sys::CURLOPT_CONNECTTIMEOUT_MS, i64::try_from(patience.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    pub(super) fn raw(&self) -> Raw {
+        Raw(self.easy.raw())
+    }
+
     fn set_method(&mut self, hop: &Hop<'_>) -> Result<(), String> {
         let raw = Raw(self.easy.raw());
         let mode = match (hop.method, hop.body) {

@@ -7,6 +7,8 @@
 
 mod easy;
 mod failure;
+mod network;
+mod probe;
 mod proxy;
 pub(crate) mod signals;
 mod sockets;
@@ -21,9 +23,13 @@ use std::time::Instant;
 
 use curl::easy::Handler;
 use curl::multi::{Events, Multi};
+use polling::Poller;
 
 pub(crate) use easy::{Active, Connection, Credential, Easy, Hop, Setup};
 pub(crate) use failure::{Reached, explain};
+use network::Monitor;
+pub(crate) use network::{by_local_address, network};
+pub(crate) use probe::{Answer, Probe};
 pub(crate) use sockets::{Owner, Sockets};
 pub(crate) use wake::Wake;
 
@@ -61,6 +67,9 @@ pub(crate) struct Net {
     multi: Multi,
     sockets: Arc<Sockets>,
     ready: polling::Events,
+    monitor: Option<Monitor>,
+    poller: Arc<Poller>,
+    network_changed: bool,
 }
 
 impl Net {
@@ -85,7 +94,19 @@ impl Net {
         multi.set_max_connects(connections).map_err(io::Error::other)?;
         // SAFETY: the handle is live.
         unsafe { sys::multi_long(multi.raw(), sys::MOPT_QUICK_EXIT, 1) };
-        Ok(Net { multi, sockets, ready: polling::Events::new() })
+        let poller = Arc::clone(&wake.poller);
+        let monitor = Monitor::open(&poller);
+        Ok(Net { multi, sockets, ready: polling::Events::new(), monitor, poller, network_changed: false })
+    }
+
+    /// Whether the system tells when its network changes.
+    pub(crate) fn hears_of_changes(&self) -> bool {
+        self.monitor.is_some()
+    }
+
+    /// Whether the machine's network has changed since the last call.
+    pub(crate) fn take_network_change(&mut self) -> bool {
+        std::mem::take(&mut self.network_changed)
     }
 
     /// The sockets, for the callback that opens one.
@@ -130,6 +151,11 @@ impl Net {
         }
         wake.set_sleeping(false);
         for event in self.ready.iter() {
+            if let Some(monitor) = self.monitor.as_ref().filter(|monitor| monitor.key() == Some(event.key)) {
+                monitor.drain();
+                self.network_changed = true;
+                continue;
+            }
             if let Some(interest) = self.sockets.ready(event.key, event.readable, event.writable) {
                 let mut events = Events::new();
                 events.input(interest.read).output(interest.write);
@@ -170,6 +196,9 @@ impl Net {
 
 impl Drop for Net {
     fn drop(&mut self) {
+        if let Some(monitor) = self.monitor.take() {
+            monitor.close(&self.poller);
+        }
         // Cleaning up calls back: by then nothing of ours may be reached but the sockets, which outlive the handle.
         let multi = self.multi.raw();
         // SAFETY: the handle is live, and NULL is a value of both options.

@@ -13,6 +13,8 @@ pub(super) const OPT_PROXY_CAINFO: CURLoption = 10_246;
 pub(super) const OPT_PROXY_CAPATH: CURLoption = 10_247;
 pub(super) const OPT_PREREQFUNCTION: CURLoption = 20_312;
 pub(super) const OPT_PREREQDATA: CURLoption = 10_313;
+pub(super) const OPT_CONNECT_ONLY: CURLoption = 141;
+pub(super) const OPT_HTTPPROXYTUNNEL: CURLoption = 61;
 pub(super) const OPT_PROTOCOLS_STR: CURLoption = 10_318;
 
 /// Leave name-lookup threads behind in place of joining them.
@@ -20,6 +22,9 @@ pub(super) const MOPT_QUICK_EXIT: CURLMoption = 21;
 
 const INFO_OFF_T: CURLINFO = 0x60_0000;
 const INFO_LONG: CURLINFO = 0x20_0000;
+const INFO_STRING: CURLINFO = 0x10_0000;
+pub(super) const INFO_OS_ERRNO: CURLINFO = INFO_LONG + 25;
+pub(super) const INFO_LOCAL_IP: CURLINFO = INFO_STRING + 41;
 pub(super) const INFO_NAMELOOKUP_TIME_T: CURLINFO = INFO_OFF_T + 51;
 pub(super) const INFO_CONNECT_TIME_T: CURLINFO = INFO_OFF_T + 52;
 pub(super) const INFO_STARTTRANSFER_TIME_T: CURLINFO = INFO_OFF_T + 54;
@@ -93,6 +98,18 @@ impl Raw {
         // SAFETY: the handle is live, and the info writes a long.
         let code = unsafe { curl_sys::curl_easy_getinfo(self.0, info, &raw mut value) };
         if code == curl_sys::CURLE_OK { value } else { 0 }
+    }
+
+    /// Reads a string.
+    pub(super) fn info_text(self, info: CURLINFO) -> Option<String> {
+        let mut value: *const c_char = std::ptr::null();
+        // SAFETY: the handle is live, and the info writes a pointer to a string that the handle owns, or NULL.
+        let code = unsafe { curl_sys::curl_easy_getinfo(self.0, info, &raw mut value) };
+        if code != curl_sys::CURLE_OK || value.is_null() {
+            return None;
+        }
+        // SAFETY: as above.
+        Some(unsafe { CStr::from_ptr(value) }.to_string_lossy().into_owned())
     }
 
     /// OpenSSL's session of the handle's connection, if it has one.

@@ -20,7 +20,7 @@ use crate::body::source::{Pull, Source};
 use crate::body::{charset, content_type};
 use crate::budget::{Body, Budget};
 use crate::error::{ErrorKind, Failure, bytes_text};
-use crate::event::{BodyKind, Event, EventKind, Producer, Response};
+use crate::event::{BodyKind, Event, EventKind, Network, Producer, Response};
 use crate::headers::Headers;
 use crate::net::{Connection, Owner, Reached, Sockets, Transfer};
 use crate::request::{Progress, Request};
@@ -44,6 +44,8 @@ const MAX_SPARE_BUFFERS: usize = 16;
 pub(super) enum Notice {
     /// A connection is ready for this attempt.
     Connected(Key),
+    /// The response sets cookies.
+    Cookies(Key),
     /// The response shows what the host speaks.
     Speaks { id: RequestId, http2: bool },
     /// Receiving paused until events are drained.
@@ -237,7 +239,7 @@ impl Flow {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if !self.head_done && line.starts_with(b"HTTP/") {
-            self.headers.clear();
+            self.headers.begin(decode(line).trim_end());
             self.http2 = line.starts_with(b"HTTP/2");
             let code = line.split(|byte| *byte == b' ').nth(1).and_then(|code| std::str::from_utf8(code).ok());
             self.status = code.and_then(|code| code.parse().ok()).unwrap_or(0);
@@ -262,6 +264,9 @@ impl Flow {
     fn on_head(&mut self, outlet: &Outlet) -> bool {
         self.head_done = true;
         outlet.notice(Notice::Speaks { id: self.id, http2: self.http2 });
+        if self.headers.get("Set-Cookie").is_some() {
+            outlet.notice(Notice::Cookies(Key { id: self.id, attempt: self.attempt }));
+        }
         let no_body = self.is_head || matches!(self.status, 204 | 304);
         self.declared = if no_body {
             0
@@ -335,6 +340,7 @@ impl Flow {
             transferred: 0,
             estimated: self.declared,
             response: Some(Box::new(response)),
+            network: Network::default(),
         });
     }
 

@@ -12,7 +12,7 @@ use crate::body::content_type;
 use crate::body::disk::{Key, Op};
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure};
-use crate::event::{Event, EventKind, Response, Timing};
+use crate::event::{Event, EventKind, Network, Response, Timing};
 use crate::net::{Active, Credential, Hop, Owner};
 use crate::request::{Credentials, HttpVersion, Request, RequestBody};
 use crate::slots::RequestId;
@@ -127,6 +127,7 @@ impl Job {
             transferred,
             estimated,
             response: response.map(Box::new),
+            network: Network::default(),
         }
     }
 
@@ -158,7 +159,7 @@ impl Job {
     }
 
     /// The present hop as it goes over the wire.
-    pub(super) fn hop<'a>(&'a self, config: &'a Config, body: Option<u64>) -> Hop<'a> {
+    pub(super) fn hop<'a>(&'a self, config: &'a Config, body: Option<u64>, cookies: Option<&'a str>) -> Hop<'a> {
         let redirected = self.timing.redirects > 0;
         let goes_along = |name: &str| !redirected || header_goes_along(name, self.has_body, self.left_origin);
         let own = &self.request.headers;
@@ -173,6 +174,11 @@ impl Job {
         if let Some(with_charset) = &self.content_type {
             let given = headers.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case("Content-Type"));
             given.for_each(|(_, value)| *value = with_charset);
+        }
+        // Who sends cookies of their own sees to all of them.
+        if let Some(cookies) = cookies.filter(|_| !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Cookie")))
+        {
+            headers.push(("Cookie", cookies));
         }
         // Without this, servers would not be told that a POST has no body.
         let empty_body = matches!(self.method.as_str(), "POST" | "PUT" | "PATCH").then_some(0);

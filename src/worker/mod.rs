@@ -2,9 +2,12 @@
 //! request with exactly one event.
 
 mod admission;
+pub(crate) mod cookies;
 mod deadlines;
 mod exchange;
 mod job;
+mod public_suffix;
+pub(crate) mod reachability;
 mod redirect;
 
 use std::cell::{Cell, RefCell};
@@ -30,9 +33,13 @@ use crate::request::{Progress, Request, RequestBody};
 use crate::slots::RequestId;
 use crate::text::Text;
 use admission::{Admission, Protocol, Rank};
+use cookie_store::Cookie;
+use cookies::Jar;
 use deadlines::Deadlines;
 use exchange::{Exchange, Flow, Notice, Outlet, Sink};
 use job::{Job, State};
+use reachability::{FIRST_PROBE, Host, Watches, probe_token};
+use url::Url;
 
 /// Commands taken before transfers get their turn again.
 const COMMANDS_A_TURN: usize = 4096;
@@ -47,6 +54,11 @@ pub(crate) enum Command {
     Cancel(RequestId),
     Suspend,
     Resume,
+    /// Keep a cookie as if this URL had set it.
+    SetCookie(Box<(Cookie<'static>, Url)>),
+    ClearCookies,
+    Watch(RequestId, u64, Box<Host>),
+    Unwatch(RequestId),
     Disk(Reply),
     #[cfg(feature = "test-hooks")]
     Panic {
@@ -65,6 +77,8 @@ pub(crate) struct Counters {
     pub(crate) bytes_received: AtomicU64,
     pub(crate) bytes_sent: AtomicU64,
     pub(crate) connections: AtomicU64,
+    /// What the machine's network is like, as flags.
+    pub(crate) network: AtomicU32,
 }
 
 /// What the worker is given.
@@ -77,15 +91,18 @@ pub(crate) struct Parts {
     pub(crate) events: Producer,
     pub(crate) budget: Arc<Budget>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) cookies: Jar,
     /// Locked while a lent body is read; true once bodies are taken back.
     pub(crate) lending: Arc<Mutex<bool>>,
 }
 
 /// Runs until told to shut down. A panic ends every live request with INTERNAL, and the worker starts afresh.
 pub(crate) fn run(parts: Parts, ready: &Sender<io::Result<()>>) {
+    let disk = parts.disk.clone();
     let mut worker = match Worker::new(parts) {
         Ok(worker) => worker,
         Err(error) => {
+            let _ = disk.send(Op::Quit);
             let _ = ready.send(Err(error));
             return;
         }
@@ -99,7 +116,8 @@ pub(crate) fn run(parts: Parts, ready: &Sender<io::Result<()>>) {
         // Nobody is there to hear of its end.
         job.ended = true;
     }
-    let _ = worker.outlet.disk.send(Op::Quit);
+    worker.settle_cookies();
+    worker.outlet.to_disk(Op::Quit);
 }
 
 /// The client's clock: it stops while the client is suspended, and with it every deadline.
@@ -135,6 +153,7 @@ struct Worker {
     // Handles go before the multi handle, which is in `net`.
     jobs: Vec<Option<Box<Job>>>,
     pool: Vec<Easy<Exchange>>,
+    watches: Watches,
     net: Net,
     config: Arc<Config>,
     setup: Setup,
@@ -146,6 +165,9 @@ struct Worker {
     admission: Admission,
     deadlines: Deadlines,
     clock: Clock,
+    cookies: Jar,
+    /// When the machine's network is looked at again.
+    network_due: Option<Duration>,
     /// Jobs in the table.
     live: u32,
     sequence: u64,
@@ -162,7 +184,7 @@ struct Worker {
 
 impl Worker {
     fn new(parts: Parts) -> io::Result<Worker> {
-        let Parts { config, setup, wake, commands, disk, events, budget, counters, lending } = parts;
+        let Parts { config, setup, wake, commands, disk, events, budget, counters, cookies, lending } = parts;
         let net = Net::new(&wake, idle_connections(&config))?;
         let outlet = Outlet {
             events,
@@ -179,6 +201,7 @@ impl Worker {
         Ok(Worker {
             jobs: Vec::new(),
             pool: Vec::new(),
+            watches: Watches::new(config.reachability_interval),
             net,
             admission: Admission::new(config.max_active, config.max_active_per_host),
             config,
@@ -189,6 +212,8 @@ impl Worker {
             counters,
             outlet: Rc::new(outlet),
             deadlines: Deadlines::default(),
+            cookies,
+            network_due: Some(Duration::ZERO),
             clock: Clock { start: Instant::now(), stopped: Duration::ZERO, suspended: None },
             live: 0,
             sequence: 0,
@@ -212,6 +237,7 @@ impl Worker {
             self.keep_deadlines();
             self.admit();
             self.feed_starved();
+            self.look_at_network();
             self.net.run_timer();
             let noticed = self.take_notices();
             let finished = self.finish_transfers();
@@ -240,8 +266,9 @@ impl Worker {
             self.wake.set_sleeping(false);
             return;
         }
-        let ours = self.deadlines.next().filter(|_| !self.suspended()).and_then(|at| self.clock.instant(at));
-        let deadline = [ours, self.net.timer()].into_iter().flatten().min();
+        let ours = [self.deadlines.next(), self.cookies.save_at(), self.watches.next(), self.network_due];
+        let ours = ours.into_iter().flatten().min().filter(|_| !self.suspended());
+        let deadline = [ours.and_then(|at| self.clock.instant(at)), self.net.timer()].into_iter().flatten().min();
         if self.net.wait(&self.wake, deadline).is_err() {
             // The kernel is out of something. Go on by time alone rather than spin or stop.
             self.wake.set_sleeping(false);
@@ -274,6 +301,16 @@ impl Worker {
                 }
                 Ok(Command::Suspend) => self.suspend(),
                 Ok(Command::Resume) => self.resume(),
+                Ok(Command::SetCookie(set)) => self.set_cookie(*set),
+                Ok(Command::ClearCookies) => self.cookies.clear(self.now()),
+                Ok(Command::Watch(id, user_data, host)) => {
+                    self.watches.add(id, user_data, *host, self.outlet.now.get())
+                }
+                Ok(Command::Unwatch(id)) => {
+                    if let Some(probe) = self.watches.remove(id) {
+                        self.net.end_probe(probe, None);
+                    }
+                }
                 Ok(Command::Disk(reply)) => self.take_reply(reply),
                 #[cfg(feature = "test-hooks")]
                 Ok(Command::Panic { at_start: false }) => panic!("the worker was asked to panic"),
@@ -335,6 +372,8 @@ impl Worker {
     }
 
     fn suspend(&mut self) {
+        // A program in the background may be ended without a word.
+        self.save_cookies();
         self.clock.suspend();
         self.outlet.suspended.set(true);
         for job in self.jobs.iter_mut().flatten() {
@@ -357,6 +396,82 @@ impl Worker {
                 job.suspended_until = Some(now);
                 go_on(active, now);
             }
+        }
+        // Meanwhile the machine may have gone elsewhere.
+        self.network_changed();
+    }
+
+    // Cookies and the network.
+
+    /// What the program said of cookies before it shut the worker down still counts.
+    fn settle_cookies(&mut self) {
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::SetCookie(set) => self.set_cookie(*set),
+                Command::ClearCookies => self.cookies.clear(self.now()),
+                _ => {}
+            }
+        }
+        self.save_cookies();
+    }
+
+    fn set_cookie(&mut self, (cookie, url): (Cookie<'static>, Url)) {
+        self.cookies.keep(std::iter::once(cookie), &url, self.now());
+    }
+
+    fn save_cookies(&mut self) {
+        if let Some((file, bytes)) = self.cookies.take_changes() {
+            self.outlet.to_disk(Op::Save(file, bytes));
+        }
+    }
+
+    /// Keeps what the response to a job's present hop sets.
+    fn keep_cookies(&mut self, job: &Job) {
+        let State::Running(active) = &job.state else { return };
+        let Some(flow) = active.flow().filter(|_| self.config.cookies && job.request.cookies) else { return };
+        let given = flow.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("Set-Cookie"));
+        let cookies =
+            given.take(cookies::MAX_PER_RESPONSE).filter_map(|(_, value)| cookies::parse(value, &job.url).ok());
+        self.cookies.keep(cookies, &job.url, self.outlet.now.get());
+    }
+
+    fn network_changed(&mut self) {
+        for probe in self.watches.network_changed(self.now()) {
+            self.net.end_probe(probe, None);
+        }
+        self.network_due = Some(self.now() + reachability::SETTLE);
+    }
+
+    /// Saves cookies, looks at the network and at watched hosts, each when it is time to.
+    fn look_at_network(&mut self) {
+        if self.net.take_network_change() {
+            self.network_changed();
+        }
+        if self.suspended() {
+            return;
+        }
+        let now = self.now();
+        if self.cookies.save_at().is_some_and(|at| at <= now) {
+            self.save_cookies();
+        }
+        if self.network_due.is_some_and(|due| due <= now) {
+            // Where nothing tells of changes, they are looked for.
+            let again = self.config.reachability_interval.duration().filter(|_| !self.net.hears_of_changes());
+            self.network_due = again.and_then(|interval| now.checked_add(interval));
+            self.counters.network.store(net::network().flags(), Ordering::Relaxed);
+        }
+        while let Some((id, name, port)) = self.watches.take_due(now) {
+            if let Ok(probe) = self.net.probe(&self.setup, &name, port, probe_token(id)) {
+                self.watches.started(id, probe);
+            }
+        }
+    }
+
+    fn probe_ended(&mut self, token: usize, code: curl_sys::CURLcode) {
+        let Some((id, probe)) = self.watches.take_probe(token) else { return };
+        let answer = self.net.end_probe(probe, Some(code));
+        if let Some(news) = self.watches.answered(id, answer, self.now()) {
+            self.outlet.events.reachability(news.id, news.user_data, news.host, news.network);
         }
     }
 
@@ -446,7 +561,8 @@ impl Worker {
                 Easy::new(exchange, &self.setup, &self.net)?
             }
         };
-        let hop = job.hop(&self.config, body);
+        let cookies = if job.request.cookies { self.cookies.header(&job.url) } else { None };
+        let hop = job.hop(&self.config, body, cookies.as_deref());
         easy.prepare(&hop, &self.setup)?;
         flow.decompress = hop.compression;
         easy.handler().flow = Some(flow);
@@ -488,6 +604,13 @@ impl Worker {
                     }
                     self.put(job);
                 }
+                Notice::Cookies(key) => {
+                    let Some(job) = self.take(key.id) else { continue };
+                    if job.attempt == key.attempt {
+                        self.keep_cookies(&job);
+                    }
+                    self.put(job);
+                }
                 Notice::Speaks { id, http2 } => {
                     let protocol = if http2 { Protocol::Http2 } else { Protocol::Http1 };
                     if let Some(host) = self.job(id).and_then(|job| job.place) {
@@ -505,6 +628,10 @@ impl Worker {
         self.net.finished(&mut finished);
         let any = !finished.is_empty();
         for (index, code) in finished.drain(..) {
+            if index >= FIRST_PROBE {
+                self.probe_ended(index, code);
+                continue;
+            }
             let id = self.jobs.get(index).and_then(Option::as_ref).map(|job| job.id);
             if let Some(job) = id.and_then(|id| self.take(id)) {
                 self.transfer_ended(job, Some(code));
@@ -837,6 +964,8 @@ impl Worker {
         self.counters.failed.fetch_add(lost, Ordering::Relaxed);
         self.live = live;
         self.pool.clear();
+        // The probes go before the multi handle that runs them.
+        drop(self.watches.network_changed(self.now()));
         if let Ok(fresh) = Net::new(&self.wake, idle_connections(&self.config)) {
             self.net = fresh;
         }

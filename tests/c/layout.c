@@ -41,7 +41,7 @@ static void check_layouts(void)
     AT(sortie_resolve, reserved, 28);
 
     /* Structs that begin with their size may grow, their first fields stay. */
-    CHECK(sizeof(sortie_client_config) >= 176);
+    CHECK(sizeof(sortie_client_config) >= 192);
     AT(sortie_client_config, struct_size, 0);
     AT(sortie_client_config, flags, 4);
     AT(sortie_client_config, user_agent, 8);
@@ -71,6 +71,9 @@ static void check_layouts(void)
     AT(sortie_client_config, resolves, 152);
     AT(sortie_client_config, proxy, 160);
     AT(sortie_client_config, no_proxy, 168);
+    AT(sortie_client_config, cookie_file, 176);
+    AT(sortie_client_config, reachability_interval_ms, 184);
+    AT(sortie_client_config, reserved, 188);
 
     CHECK(sizeof(sortie_request_desc) >= 160);
     AT(sortie_request_desc, struct_size, 0);
@@ -117,7 +120,9 @@ static void check_layouts(void)
     AT(sortie_event, bytes_transferred, 72);
     AT(sortie_event, bytes_estimated, 80);
     AT(sortie_event, details, 88);
-    AT(sortie_event, reserved, 96);
+    AT(sortie_event, network, 96);
+    AT(sortie_event, reserved_flags, 100);
+    AT(sortie_event, reserved, 104);
 
     CHECK(sizeof(sortie_timing) >= 56);
     AT(sortie_timing, struct_size, 0);
@@ -167,6 +172,7 @@ static void check_numbers(void)
     CHECK_EQUAL(SORTIE_EVENT_BEGAN, 1);
     CHECK_EQUAL(SORTIE_EVENT_PROGRESS, 2);
     CHECK_EQUAL(SORTIE_EVENT_ENDED, 4);
+    CHECK_EQUAL(SORTIE_EVENT_REACHABILITY, 5);
 
     CHECK_EQUAL(SORTIE_ERROR_NONE, 0);
     CHECK_EQUAL(SORTIE_ERROR_RESOLVE, 1);
@@ -192,6 +198,7 @@ static void check_numbers(void)
     CHECK_EQUAL(SORTIE_ERROR_SHUTDOWN, 21);
     CHECK_EQUAL(SORTIE_ERROR_INTERNAL, 22);
     CHECK_EQUAL(SORTIE_ERROR_QUEUE_TIMEOUT, 23);
+    CHECK_EQUAL(SORTIE_ERROR_ENCODE, 24);
 
     CHECK_EQUAL(SORTIE_BODY_DEFAULT, 0);
     CHECK_EQUAL(SORTIE_BODY_TEXT, 1);
@@ -219,6 +226,21 @@ static void check_numbers(void)
     CHECK_EQUAL(SORTIE_REQUEST_INSECURE_REDIRECTS, 2);
     CHECK_EQUAL(SORTIE_REQUEST_BORROW_BODY, 4);
     CHECK_EQUAL(SORTIE_REQUEST_NO_SYNC, 8);
+    CHECK_EQUAL(SORTIE_REQUEST_RAW_TEXT, 16);
+    CHECK_EQUAL(SORTIE_REQUEST_NO_COOKIES, 32);
+    CHECK_EQUAL(SORTIE_CLIENT_NO_COOKIES, 1);
+    CHECK_EQUAL(SORTIE_NETWORK_REACHABLE, 1);
+    CHECK_EQUAL(SORTIE_NETWORK_CONNECTION_REQUIRED, 2);
+    CHECK_EQUAL(SORTIE_NETWORK_CONNECTION_ON_DEMAND, 4);
+    CHECK_EQUAL(SORTIE_NETWORK_INTERACTION_REQUIRED, 8);
+    CHECK_EQUAL(SORTIE_NETWORK_CELLULAR, 16);
+    CHECK_EQUAL(SORTIE_NETWORK_WIFI, 32);
+    CHECK_EQUAL(SORTIE_CHARSET_HEADER, 1);
+    CHECK_EQUAL(SORTIE_CHARSET_BYTE_ORDER_MARK, 2);
+    CHECK_EQUAL(SORTIE_CHARSET_XML_DECLARATION, 3);
+    CHECK_EQUAL(SORTIE_CHARSET_META_CHARSET, 4);
+    CHECK_EQUAL(SORTIE_CHARSET_META_HTTP_EQUIV, 5);
+    CHECK_EQUAL(SORTIE_CHARSET_ASSUMED, 6);
 }
 
 int main(void)

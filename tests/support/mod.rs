@@ -113,6 +113,9 @@ pub struct Setup {
     pub resolves: Vec<(String, u16, String, u16)>,
     pub proxy: Option<String>,
     pub no_proxy: Option<String>,
+    pub flags: u32,
+    pub cookie_file: Option<PathBuf>,
+    pub reachability_interval_ms: u32,
 }
 
 impl Default for Setup {
@@ -141,6 +144,9 @@ impl Default for Setup {
             resolves: Vec::new(),
             proxy: Some(String::new()),
             no_proxy: None,
+            flags: 0,
+            cookie_file: None,
+            reachability_interval_ms: 0,
         }
     }
 }
@@ -210,6 +216,9 @@ impl Setup {
         (config.resolves, config.resolve_count) = (resolves.as_ptr(), resolves.len() as u32);
         config.proxy = strings.optional(self.proxy.as_deref());
         config.no_proxy = strings.optional(self.no_proxy.as_deref());
+        config.flags = self.flags;
+        config.cookie_file = path(&mut strings, &self.cookie_file);
+        config.reachability_interval_ms = self.reachability_interval_ms;
         create_raw(&config)
     }
 
@@ -425,6 +434,8 @@ pub struct Event {
     pub estimated: i64,
     pub headers: Vec<(String, String)>,
     pub effective_url: Option<String>,
+    pub status_line: Option<String>,
+    pub network: u32,
     pub timing: Option<Timing>,
 }
 
@@ -443,8 +454,9 @@ pub struct Timing {
 impl Event {
     /// Copies an event of the last poll and checks what every event promises.
     pub fn copy(event: &sortie_event) -> Event {
-        assert_eq!(event.reserved, [0; 4], "the tail is zero");
-        assert!([SORTIE_EVENT_BEGAN, SORTIE_EVENT_PROGRESS, SORTIE_EVENT_ENDED].contains(&event.r#type));
+        assert_eq!((event.reserved_flags, event.reserved), (0, [0; 3]), "the tail is zero");
+        let types = [SORTIE_EVENT_BEGAN, SORTIE_EVENT_PROGRESS, SORTIE_EVENT_ENDED, SORTIE_EVENT_REACHABILITY];
+        assert!(types.contains(&event.r#type));
         let body = (!event.body.is_null()).then(|| {
             let length = usize::try_from(event.body_length).expect("it is in memory");
             // SAFETY: the header promises body_length bytes and a NUL.
@@ -468,6 +480,9 @@ impl Event {
             headers: copy_headers(event),
             // SAFETY: an event of the last poll.
             effective_url: copy_text(unsafe { sortie_event_effective_url(event) }),
+            // SAFETY: an event of the last poll.
+            status_line: copy_text(unsafe { sortie_event_status_line(event) }),
+            network: event.network,
             timing: copy_timing(event),
         };
         copy.check();
@@ -500,6 +515,11 @@ impl Event {
             "a whole response has a status: {self:?}"
         );
         assert_eq!(self.timing.is_some(), ended, "ENDED has a timing: {self:?}");
+        assert!(
+            self.network == 0 || self.kind == SORTIE_EVENT_REACHABILITY,
+            "only a watch tells of the network: {self:?}"
+        );
+        assert_eq!(self.status_line.is_some(), self.status != 0, "a status comes with its line: {self:?}");
         assert!(!self.url.contains('@'), "no credentials in {}", self.url);
     }
 
@@ -610,6 +630,7 @@ impl Ledger {
         match event.kind {
             SORTIE_EVENT_BEGAN => assert!(!std::mem::replace(&mut seen.began, true), "a second BEGAN: {event:?}"),
             SORTIE_EVENT_PROGRESS => assert!(seen.began, "PROGRESS before BEGAN: {event:?}"),
+            SORTIE_EVENT_REACHABILITY => {}
             _ => {
                 seen.ended = true;
                 self.ended += 1;
@@ -682,6 +703,53 @@ impl Host {
     pub fn accepted(&self, id: u64) -> u64 {
         self.ledger.lock().unwrap().accepted += 1;
         id
+    }
+
+    pub fn try_set_cookie(&self, url: &str, cookie: &str) -> Result<(), Refused> {
+        let mut strings = Strings::default();
+        let (url, cookie) = (strings.text(url), strings.text(cookie));
+        // SAFETY: a live client and two strings.
+        match unsafe { sortie_client_set_cookie(self.client, url, cookie) } {
+            SORTIE_OK => Ok(()),
+            refused => Err(Refused::now(refused)),
+        }
+    }
+
+    pub fn clear_cookies(&self) -> i32 {
+        // SAFETY: a live client.
+        unsafe { sortie_client_clear_cookies(self.client) }
+    }
+
+    pub fn try_watch(&self, host: &str, user_data: u64) -> Result<u64, Refused> {
+        let mut strings = Strings::default();
+        let mut watch = UNTOUCHED;
+        // SAFETY: a live client, a string, and room for an id.
+        match unsafe { sortie_reachability_watch(self.client, strings.text(host), user_data, &mut watch) } {
+            SORTIE_OK => Ok(watch),
+            refused => {
+                assert_eq!(watch, UNTOUCHED, "a refused call leaves its out parameter alone");
+                Err(Refused::now(refused))
+            }
+        }
+    }
+
+    #[track_caller]
+    pub fn watch(&self, host: &str) -> u64 {
+        self.try_watch(host, 0).expect("a host to watch")
+    }
+
+    pub fn unwatch(&self, watch: u64) -> i32 {
+        // SAFETY: a live client.
+        unsafe { sortie_reachability_unwatch(self.client, watch) }
+    }
+
+    /// Drains until a watch has something to tell.
+    #[track_caller]
+    pub fn news(&self, watch: u64) -> Event {
+        self.pump_until("news of a host", |ledger| {
+            let events = &mut ledger.seen.get_mut(&watch)?.events;
+            (!events.is_empty()).then(|| events.remove(0))
+        })
     }
 
     pub fn cancel(&self, id: u64) -> i32 {

@@ -14,6 +14,7 @@ mod project;
 mod reference;
 mod rust_source;
 mod server;
+mod suffixes;
 mod test;
 
 use std::process::ExitCode;
@@ -34,6 +35,7 @@ usage: cargo xtask COMMAND
   picture                  draw docs/demo.svg anew
   notices                  write THIRD-PARTY-NOTICES anew
   reference                write docs/api.md anew
+  suffixes                 write src/worker/public_suffixes.txt anew
 ";
 
 fn main() -> ExitCode {
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         ["picture"] => demo::draw(&project),
         ["notices"] => notices::write(&project),
         ["reference"] => reference::write(&project),
+        ["suffixes"] => suffixes::write(&project),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(())

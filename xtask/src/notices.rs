@@ -79,6 +79,7 @@ fn generate(project: &Project) -> Result<String> {
     for bundled in BUNDLED {
         notices.add_bundled(&crates, bundled)?;
     }
+    notices.add("Public suffix list", "MPL-2.0, sources at the address", "https://publicsuffix.org/list/", Vec::new());
     notices.add(
         "Rust's standard library",
         "MIT OR Apache-2.0",

@@ -6,7 +6,7 @@ use crate::Result;
 use crate::checks::{c, consumer, rust, sources, symbols, thread_sanitizer};
 use crate::install::{self, Need};
 use crate::project::Project;
-use crate::{demo, examples, notices, package, reference};
+use crate::{demo, examples, notices, package, reference, suffixes};
 
 /// How a check ended.
 pub enum Verdict {
@@ -63,6 +63,12 @@ const STEPS: &[Step] = &[
         what: "docs/api.md is what the header gives",
         needs: &[],
         run: |project| passed(reference::check(project)),
+    },
+    Step {
+        name: "suffixes",
+        what: "the public suffix list is the one in the lock file",
+        needs: &[],
+        run: |project| passed(suffixes::check(project)),
     },
     Step {
         name: "clippy",

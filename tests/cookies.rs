@@ -1,0 +1,245 @@
+//! Cookies are kept and sent as browsers do, for the client's life or in a file beyond it.
+
+#![allow(unsafe_code, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
+
+mod support;
+
+use std::fs;
+
+use sortie_test_server::{Response, Server};
+use support::*;
+
+/// `/set?COOKIE` sets one, `/set-and-go?COOKIE&TARGET` also redirects, everything else answers with the Cookie header.
+fn server() -> Server {
+    handlers().start()
+}
+
+fn handlers() -> sortie_test_server::Builder {
+    Server::builder().handler(|request, conn| {
+        let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+        let query = query.replace("%20", " ");
+        let response = match path {
+            "/set" => Response::new(200).header("Set-Cookie", &query),
+            "/set-and-go" => {
+                let (cookie, target) = query.split_once('&').unwrap();
+                Response::new(302).header("Set-Cookie", cookie).header("Location", target)
+            }
+            "/set-and-fail" => {
+                let head = format!("HTTP/1.1 200 OK\r\nSet-Cookie: {query}\r\nContent-Length: 100\r\n\r\ncut short");
+                conn.write(head.as_bytes())?;
+                return conn.close_lingering().map(Some);
+            }
+            "/many" => (0..query.parse::<u32>().unwrap())
+                .fold(Response::new(200), |response, n| response.header("Set-Cookie", &format!("c{n}=1"))),
+            _ => Response::new(200).body(request.header("Cookie").unwrap_or("none").to_owned()),
+        };
+        conn.send(&response).map(Some)
+    })
+}
+
+#[track_caller]
+fn sent(host: &Host, url: String) -> String {
+    host.fetch(&Req::get(url)).ok(200).text().to_owned()
+}
+
+#[test]
+fn what_a_response_sets_later_requests_send() {
+    let (server, host) = (server(), Host::new());
+    assert_eq!(sent(&host, server.url("/")), "none");
+    host.fetch(&Req::get(server.url("/set?a=1;%20Path=/"))).ok(200);
+    host.fetch(&Req::get(server.url("/set?deep=2;%20Path=/deep"))).ok(200);
+    assert_eq!(sent(&host, server.url("/")), "a=1");
+    assert_eq!(sent(&host, server.url("/deep/er")), "deep=2; a=1");
+    host.fetch(&Req::get(server.url("/set?a=;%20Max-Age=0;%20Path=/"))).ok(200);
+    assert_eq!(sent(&host, server.url("/")), "none");
+}
+
+#[test]
+fn cookies_set_by_a_redirect_go_with_its_next_hop() {
+    let (server, host) = (server(), Host::new());
+    let response = host.fetch(&Req::get(server.url("/set-and-go?login=yes&/page")));
+    assert_eq!(response.ok(200).text(), "login=yes");
+}
+
+#[test]
+fn a_redirect_to_another_host_takes_that_hosts_cookies_and_no_others() {
+    let (here, there) = (server(), server());
+    let port = there.addr().port();
+    let host =
+        Setup { resolves: vec![("other.example".into(), 80, "127.0.0.1".into(), port)], ..Setup::default() }.start();
+    host.try_set_cookie("http://other.example/", "theirs=1").unwrap();
+    host.try_set_cookie(&here.url("/"), "ours=1; Path=/").unwrap();
+    let response = host.fetch(&Req::get(here.url("/set-and-go?more=2&http://other.example/")).header("X-Own", "x"));
+    assert_eq!(response.ok(200).text(), "theirs=1");
+}
+
+#[test]
+fn a_response_that_breaks_off_has_set_its_cookies() {
+    let (server, host) = (server(), Host::new());
+    host.fetch(&Req::get(server.url("/set-and-fail?a=1"))).failed(SORTIE_ERROR_RECEIVE);
+    assert_eq!(sent(&host, server.url("/")), "a=1");
+}
+
+#[test]
+fn a_cookie_header_of_ones_own_is_sent_alone() {
+    let (server, host) = (server(), Host::new());
+    host.try_set_cookie(&server.url("/"), "a=1; Path=/").unwrap();
+    let own = Req::get(server.url("/")).header("cookie", "mine=1");
+    assert_eq!(host.fetch(&own).ok(200).text(), "mine=1");
+    let response = host.fetch(&Req { url: server.url("/set-and-go?b=2&/page"), ..own });
+    assert_eq!(response.ok(200).text(), "mine=1", "and so on the same host's next hop");
+    assert_eq!(sent(&host, server.url("/")), "a=1; b=2", "what the response set is kept all the same");
+}
+
+#[test]
+fn requests_and_clients_can_do_without() {
+    let (server, host) = (server(), Host::new());
+    host.try_set_cookie(&server.url("/"), "a=1; Path=/").unwrap();
+    let without = |path: &str| Req::get(server.url(path)).flags(SORTIE_REQUEST_NO_COOKIES);
+    assert_eq!(host.fetch(&without("/")).ok(200).text(), "none");
+    host.fetch(&without("/set?b=2")).ok(200);
+    assert_eq!(sent(&host, server.url("/")), "a=1");
+
+    let none = Setup { flags: SORTIE_CLIENT_NO_COOKIES, ..Setup::default() }.start();
+    none.fetch(&Req::get(server.url("/set?a=1"))).ok(200);
+    assert_eq!(sent(&none, server.url("/")), "none");
+    assert_eq!(none.try_set_cookie(&server.url("/"), "a=1").unwrap_err().result, SORTIE_RESULT_ARGUMENT);
+    assert_eq!(none.clear_cookies(), SORTIE_RESULT_ARGUMENT);
+    let both = Setup { flags: SORTIE_CLIENT_NO_COOKIES, cookie_file: Some("cookies".into()), ..Setup::default() };
+    assert!(both.try_create().unwrap_err().message.contains("cookie_file"));
+}
+
+#[test]
+fn cookies_can_be_set_and_cleared_in_the_order_of_submits() {
+    let (server, host) = (server(), Host::new());
+    host.try_set_cookie(&server.url("/x"), "a=1; Path=/").unwrap();
+    let with = host.get(server.url("/"));
+    assert_eq!(host.ended(with).ok(200).text(), "a=1");
+    assert_eq!(host.clear_cookies(), SORTIE_OK);
+    assert_eq!(sent(&host, server.url("/")), "none");
+}
+
+#[test]
+fn what_is_no_cookie_is_refused_at_once() {
+    let host = Host::new();
+    let refused = |url: &str, cookie: &str| host.try_set_cookie(url, cookie).unwrap_err();
+    assert_eq!(refused("ftp://x/", "a=1").result, SORTIE_RESULT_SCHEME);
+    assert_eq!(refused("", "a=1").result, SORTIE_RESULT_URL);
+    for (cookie, named) in [
+        ("", "cookie"),
+        ("a=1\r\nX: y", "control character"),
+        ("a=1; Domain=example.org", "omain"),
+        ("a=1; Domain=co.uk", "co.uk"),
+        ("a=1; Secure", "https"),
+    ] {
+        let refused = refused("http://example.co.uk/", cookie);
+        assert_eq!(refused.result, SORTIE_RESULT_ARGUMENT, "{cookie:?}");
+        assert!(refused.message.contains(named), "{cookie:?}: {}", refused.message);
+    }
+    // SAFETY: a live client; NULL is refused.
+    unsafe {
+        assert_eq!(
+            sortie_client_set_cookie(host.raw(), std::ptr::null(), c"a=1".as_ptr()),
+            SORTIE_RESULT_NULL_ARGUMENT
+        );
+        assert_eq!(sortie_client_set_cookie(host.raw(), c"http://x/".as_ptr(), c"\xFF".as_ptr()), SORTIE_RESULT_UTF8);
+        assert_eq!(sortie_client_clear_cookies(std::ptr::null_mut()), SORTIE_RESULT_NULL_ARGUMENT);
+    }
+}
+
+#[test]
+fn a_server_cannot_fill_the_jar() {
+    let (server, host) = (server(), Host::new());
+    for _ in 0..3 {
+        host.fetch(&Req::get(server.url("/many?2000"))).ok(200);
+    }
+    assert_eq!(sent(&host, server.url("/")).split("; ").count(), 50);
+}
+
+#[test]
+fn secure_cookies_go_over_tls_alone() {
+    let tls = handlers().tls(true).names(["shop.example"]).start();
+    let plain = server();
+    let resolves = [(443, tls.port()), (80, plain.port())];
+    let resolves = resolves.map(|(from, to)| ("shop.example".to_owned(), from, "127.0.0.1".to_owned(), to)).to_vec();
+    let host = Setup { ca_file: Some(tls.ca_pem().to_owned()), resolves, ..Setup::default() }.start();
+    host.try_set_cookie("https://shop.example/", "safe=1; Secure; Path=/").unwrap();
+    host.try_set_cookie("http://shop.example/", "open=1; Path=/").unwrap();
+    assert_eq!(sent(&host, "https://shop.example/".into()), "safe=1; open=1");
+    assert_eq!(sent(&host, "http://shop.example/".into()), "open=1");
+    host.fetch(&Req::get("http://shop.example/set?safe=forged")).ok(200);
+    assert_eq!(sent(&host, "https://shop.example/".into()), "safe=1; open=1", "not to be replaced in the clear");
+}
+
+#[test]
+fn a_file_keeps_them_for_the_next_client() {
+    let (server, folder) = (server(), Folder::new());
+    let file = folder.join("cookies.txt");
+    let setup = Setup { cookie_file: Some(file.clone()), ..Setup::default() };
+    let host = setup.start();
+    host.fetch(&Req::get(server.url("/set?kept=1;%20Max-Age=1000;%20Path=/"))).ok(200);
+    host.fetch(&Req::get(server.url("/set?session=1;%20Path=/"))).ok(200);
+    host.destroy();
+    folder.holds(&["cookies.txt"]);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "readable by its owner alone");
+    }
+    let host = setup.start();
+    assert_eq!(sent(&host, server.url("/")), "kept=1");
+    host.clear_cookies();
+    host.destroy();
+    assert!(!fs::read_to_string(&file).unwrap().contains("kept"));
+}
+
+#[test]
+fn a_file_is_saved_at_suspend_and_soon_after_a_change() {
+    let folder = Folder::new();
+    let file = folder.join("cookies.txt");
+    let host = Setup { cookie_file: Some(file.clone()), ..Setup::default() }.start();
+    let saved = |name: &str| fs::read_to_string(&file).is_ok_and(|text| text.contains(name));
+    host.try_set_cookie("http://x.example/", "first=1; Max-Age=1000").unwrap();
+    until("a save by itself", || saved("first"));
+    host.try_set_cookie("http://x.example/", "second=1; Max-Age=1000").unwrap();
+    host.suspend();
+    until("a save at suspend", || saved("second"));
+    host.try_set_cookie("http://x.example/", "third=1; Max-Age=1000").unwrap();
+    host.destroy();
+    assert!(saved("first") && saved("second") && saved("third"));
+}
+
+#[test]
+fn a_file_that_is_something_else_is_refused_and_left_alone() {
+    let folder = Folder::new();
+    let save = folder.file("save.json", b"{}");
+    let create =
+        |file: std::path::PathBuf| Setup { cookie_file: Some(file), ..Setup::default() }.try_create().unwrap_err();
+    let refused = create(save.clone());
+    assert_eq!(refused.result, SORTIE_RESULT_PATH);
+    assert!(
+        refused.message.contains("save.json") && refused.message.contains("not a cookie file"),
+        "{}",
+        refused.message
+    );
+    assert_eq!(fs::read(save).unwrap(), b"{}");
+    assert_eq!(create(folder.join("no/such/folder")).result, SORTIE_RESULT_PATH);
+    assert_eq!(create(folder.path().to_owned()).result, SORTIE_RESULT_PATH);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_cannot_be_saved_disturbs_nothing() {
+    let (server, folder) = (server(), Folder::new());
+    let below = folder.join("gone");
+    fs::create_dir(&below).unwrap();
+    let host = Setup { cookie_file: Some(below.join("cookies")), ..Setup::default() }.start();
+    fs::remove_dir(&below).unwrap();
+    host.try_set_cookie(&server.url("/"), "a=1; Max-Age=1000; Path=/").unwrap();
+    host.suspend();
+    host.resume();
+    assert_eq!(sent(&host, server.url("/")), "a=1");
+    host.destroy();
+    folder.holds(&[]);
+}
