@@ -692,8 +692,8 @@ typedef struct {
     /**
      * SORTIE_BODY_*: by default a body in memory is text and a file is binary, which decides the Content-Type of a
      * request that gives none: "text/plain; charset=UTF-8" or "application/octet-stream". SORTIE_BODY_TEXT also sees to
-     * the charset: a Content-Type that names none gets "; charset=UTF-8", and a body in memory, which must be UTF-8, is
-     * sent in the charset that it names.
+     * the charset: a Content-Type that names none gets "; charset=UTF-8", and the body, which must be UTF-8, is sent in the
+     * charset that it names.
      */
     uint32_t body_kind;
     /**

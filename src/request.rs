@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use encoding_rs::Encoding;
 use url::Url;
 
 use crate::body::charset;
@@ -475,19 +476,24 @@ impl Request {
     }
 
     /// The charset that the Content-Type of a text body names.
-    pub(crate) fn text_charset(&self) -> Option<&str> {
+    fn text_charset(&self) -> Option<&str> {
         let is_text = self.body_kind == BodyKind::Text && !matches!(self.body, RequestBody::None);
         self.headers.get("Content-Type").filter(|_| is_text).and_then(charset::parameter)
     }
 
     /// Writes a text body in the charset that its Content-Type names. `Err` says what cannot be written.
     pub(crate) fn encode_text(&mut self) -> Result<(), String> {
-        if let (Some(label), RequestBody::Bytes(bytes)) = (self.text_charset(), &self.body)
-            && let Some(encoded) = charset::encode((**bytes).as_ref(), label)?
-        {
+        if let (Some(encoding), RequestBody::Bytes(bytes)) = (self.text_encoding(), &self.body) {
+            let mut encoded = Vec::new();
+            charset::Encoder::new(encoding).feed((**bytes).as_ref(), true, &mut encoded)?;
             self.body = RequestBody::Bytes(Arc::new(encoded));
         }
         Ok(())
+    }
+
+    /// What its text has to be written in, if not in UTF-8.
+    pub(crate) fn text_encoding(&self) -> Option<&'static Encoding> {
+        self.text_charset().and_then(charset::target)
     }
 
     /// The method that will be sent.

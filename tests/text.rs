@@ -141,3 +141,34 @@ fn what_cannot_be_written_is_told() {
     assert_eq!(server.request_count(), 0, "nothing was sent");
     host.fetch(&Req::get(server.url("/bytes/1"))).ok(200);
 }
+
+#[test]
+fn a_text_file_is_written_in_the_charset_it_names() {
+    let (server, host, folder) = (Server::start(), Host::new(), Folder::new());
+    let long: String = "gr\u{fc}\u{df}e ".repeat(100_000);
+    let file = folder.file("long.txt", long.as_bytes());
+    let latin: Vec<u8> = long.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+    let upload = |path: &std::path::Path, content_type: &str| {
+        Req::upload(server.url("/upload"), path).content_type(content_type).body_kind(SORTIE_BODY_TEXT)
+    };
+    let request = upload(&file, "text/plain; charset=iso-8859-1").progress(SORTIE_PROGRESS_UPLOAD);
+    let ended = host.fetch(&request);
+    assert_eq!((ended.ok(200).transferred, ended.estimated), (latin.len() as u64, latin.len() as i64));
+    let sent = server.requests().remove(0);
+    assert_eq!(sent.header("Content-Length"), Some(latin.len().to_string().as_str()));
+    assert_eq!((sent.body_length, sent.body_fnv), (latin.len() as u64, sortie_test_server::fnv(&latin)));
+
+    server.clear_requests();
+    let short = folder.file("short.txt", "gr\u{fc}\u{df}e".as_bytes());
+    host.fetch(&upload(&short, "text/plain")).ok(200);
+    let sent = server.requests().remove(0);
+    assert_eq!(sent.header("Content-Type"), Some("text/plain; charset=UTF-8"));
+    assert_eq!(sent.body.as_deref(), Some("gr\u{fc}\u{df}e".as_bytes()), "UTF-8 is sent as it is");
+
+    server.clear_requests();
+    let other = folder.file("other.txt", "\u{436}".as_bytes());
+    let told = host.fetch(&upload(&other, "text/plain; charset=iso-8859-1"));
+    let message = told.failed(SORTIE_ERROR_ENCODE);
+    assert!(message.contains("other.txt") && message.contains("U+0436"), "{message}");
+    assert!(server.requests().is_empty(), "nothing was sent");
+}

@@ -1,6 +1,8 @@
 //! Text and its encodings: what a response says it is written in, made UTF-8; and UTF-8 made what a request says.
 
-use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use std::borrow::Cow;
+
+use encoding_rs::{EncoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 use crate::event::CharsetSource;
 
@@ -146,23 +148,62 @@ fn position(text: &[u8], word: &[u8]) -> Option<usize> {
     text.windows(word.len()).position(|window| window.eq_ignore_ascii_case(word))
 }
 
-/// A request's text in the encoding that its Content-Type names. `Err` names a charset that is unknown or that the text
-/// cannot be written in.
-pub(crate) fn encode(text: &[u8], label: &str) -> Result<Option<Vec<u8>>, String> {
-    let encoding = for_label(label).ok_or_else(|| format!("charset '{}' is unknown", label.escape_default()))?;
-    if encoding == UTF_8 {
-        return Ok(None);
+/// The encoding that a request's text has to be written in; `None` if it is UTF-8, which it is already.
+pub(crate) fn target(label: &str) -> Option<&'static Encoding> {
+    for_label(label).filter(|encoding| *encoding != UTF_8)
+}
+
+/// Text on its way from UTF-8 into another encoding, piece by piece.
+pub(crate) struct Encoder {
+    encoding: &'static Encoding,
+    /// UTF-16 is written by us: the Encoding Standard only reads it.
+    encoder: encoding_rs::Encoder,
+    started: bool,
+    /// The start of a character whose rest is still to come.
+    cut: Vec<u8>,
+}
+
+impl Encoder {
+    pub(crate) fn new(encoding: &'static Encoding) -> Encoder {
+        Encoder { encoding, encoder: encoding.new_encoder(), started: false, cut: Vec::new() }
     }
-    let text = std::str::from_utf8(text).map_err(|_| "a text body is not valid UTF-8".to_owned())?;
-    if encoding == UTF_16LE || encoding == UTF_16BE {
-        let bytes = |unit: u16| if encoding == UTF_16LE { unit.to_le_bytes() } else { unit.to_be_bytes() };
-        return Ok(Some(text.encode_utf16().flat_map(bytes).collect()));
+
+    /// Takes a piece of UTF-8, and adds what it becomes to `out`. `Err` says what cannot be written.
+    pub(crate) fn feed(&mut self, piece: &[u8], last: bool, out: &mut Vec<u8>) -> Result<(), String> {
+        let mut whole = Cow::Borrowed(piece);
+        if !self.cut.is_empty() {
+            self.cut.extend_from_slice(piece);
+            whole = Cow::Owned(std::mem::take(&mut self.cut));
+        }
+        let mut bytes: &[u8] = &whole;
+        if !std::mem::replace(&mut self.started, true) {
+            // In another encoding a byte order mark would be a character.
+            bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+        }
+        let text = match std::str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) if error.error_len().is_none() && !last => {
+                let (text, cut) = bytes.split_at(error.valid_up_to());
+                self.cut = cut.to_vec();
+                std::str::from_utf8(text).unwrap_or("")
+            }
+            Err(_) => return Err("a text body is not valid UTF-8".to_owned()),
+        };
+        if self.encoding == UTF_16LE || self.encoding == UTF_16BE {
+            let bytes = |unit: u16| if self.encoding == UTF_16LE { unit.to_le_bytes() } else { unit.to_be_bytes() };
+            out.extend(text.encode_utf16().flat_map(bytes));
+            return Ok(());
+        }
+        out.reserve(self.encoder.max_buffer_length_from_utf8_without_replacement(text.len()).unwrap_or(0));
+        match self.encoder.encode_from_utf8_to_vec_without_replacement(text, out, last) {
+            (EncoderResult::InputEmpty, _) => Ok(()),
+            (EncoderResult::Unmappable(character), _) => {
+                let (number, name) = (u32::from(character), self.encoding.name());
+                Err(format!("the text body has the character U+{number:04X}, which {name} cannot hold"))
+            }
+            (EncoderResult::OutputFull, _) => Err("no memory for the text body in its charset".to_owned()),
+        }
     }
-    let (bytes, _, unmappable) = encoding.encode(text);
-    if unmappable {
-        return Err(format!("the text body has a character that {} cannot hold", encoding.name()));
-    }
-    Ok(Some(bytes.into_owned()))
 }
 
 #[cfg(test)]
@@ -241,14 +282,36 @@ mod tests {
         assert_eq!(decode(bytes, None).text.as_ptr(), address);
     }
 
+    fn encoded(pieces: &[&[u8]], label: &str) -> Result<Vec<u8>, String> {
+        let mut encoder = Encoder::new(target(label).expect("not UTF-8"));
+        let mut out = Vec::new();
+        for (index, piece) in pieces.iter().enumerate() {
+            encoder.feed(piece, index + 1 == pieces.len(), &mut out)?;
+        }
+        Ok(out)
+    }
+
     #[test]
     fn requests_are_written_in_the_charset_they_name() {
-        assert_eq!(encode("ä".as_bytes(), "utf-8"), Ok(None));
-        assert_eq!(encode("ä".as_bytes(), "ISO-8859-1"), Ok(Some(vec![0xE4])));
-        assert_eq!(encode("aä".as_bytes(), "utf-16le"), Ok(Some(vec![0x61, 0, 0xE4, 0])));
-        assert_eq!(encode("a".as_bytes(), "utf-16be"), Ok(Some(vec![0, 0x61])));
-        assert!(encode("ж".as_bytes(), "iso-8859-1").unwrap_err().contains("windows-1252"));
-        assert!(encode(b"x", "klingon").unwrap_err().contains("klingon"));
-        assert!(encode(b"\xFF", "iso-8859-1").unwrap_err().contains("UTF-8"));
+        assert!(target("utf-8").is_none() && target("klingon").is_none());
+        assert_eq!(encoded(&["\u{e4}".as_bytes()], "ISO-8859-1"), Ok(vec![0xE4]));
+        assert_eq!(encoded(&["a\u{e4}".as_bytes()], "utf-16le"), Ok(vec![0x61, 0, 0xE4, 0]));
+        assert_eq!(encoded(&[b"a"], "utf-16be"), Ok(vec![0, 0x61]));
+        assert_eq!(encoded(&[b"\xEF\xBB\xBFa"], "iso-8859-1"), Ok(vec![0x61]));
+        assert!(encoded(&["\u{436}".as_bytes()], "iso-8859-1").unwrap_err().contains("U+0436, which windows-1252"));
+        assert!(encoded(&[b"\xFF"], "iso-8859-1").unwrap_err().contains("UTF-8"));
+        assert!(encoded(&[b"a\xC3"], "iso-8859-1").unwrap_err().contains("UTF-8"));
+    }
+
+    #[test]
+    fn characters_may_be_cut_between_pieces() {
+        let text = "\u{e4}\u{20ac}\u{e4}";
+        for cut in 0..text.len() {
+            let (first, second) = text.as_bytes().split_at(cut);
+            assert_eq!(encoded(&[first, second, b""], "windows-1252"), Ok(vec![0xE4, 0x80, 0xE4]), "at {cut}");
+        }
+        let japanese = "\u{30c6}x";
+        let whole = encoded(&[japanese.as_bytes()], "iso-2022-jp").unwrap();
+        assert_eq!(encoded(&[&japanese.as_bytes()[..1], &japanese.as_bytes()[1..]], "iso-2022-jp"), Ok(whole));
     }
 }

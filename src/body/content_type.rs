@@ -22,9 +22,8 @@ pub(crate) fn with_charset(request: &Request) -> Option<String> {
 /// Whether a response of this Content-Type is text: any type with a charset, `text/*`, XML, JSON, JavaScript, forms.
 pub(crate) fn kind_of_response(content_type: Option<&str>) -> BodyKind {
     let Some(content_type) = content_type else { return BodyKind::Binary };
-    let mut parts = content_type.split(';').map(str::trim);
-    let essence = parts.next().unwrap_or("").to_ascii_lowercase();
-    let has_charset = parts.any(|part| part.get(..8).is_some_and(|name| name.eq_ignore_ascii_case("charset=")));
+    let essence = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    let has_charset = charset::parameter(content_type).is_some();
     let (top, sub) = essence.split_once('/').unwrap_or((&essence, ""));
     let text = has_charset
         || top == "text"
@@ -52,10 +51,11 @@ mod tests {
             "application/javascript",
             "application/x-www-form-urlencoded",
             "application/octet-stream; Charset=utf-8",
+            "application/octet-stream; x=y; charset = \"utf-8\"",
         ] {
             assert_eq!(kind_of_response(Some(text)), BodyKind::Text, "{text}");
         }
-        for binary in ["image/png", "application/octet-stream", "application/jsonx", "", "x"] {
+        for binary in ["image/png", "application/octet-stream; charset=", "application/jsonx", "", "x"] {
             assert_eq!(kind_of_response(Some(binary)), BodyKind::Binary, "{binary}");
         }
         assert_eq!(kind_of_response(None), BodyKind::Binary);

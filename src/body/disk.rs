@@ -14,7 +14,9 @@ use std::path::{Path, PathBuf};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 use crossbeam_channel::Receiver;
+use encoding_rs::Encoding;
 
+use super::recoding::{Broken, Recoded};
 use crate::error::{ErrorKind, Failure};
 use crate::slots::RequestId;
 use crate::text::Text;
@@ -58,8 +60,8 @@ pub(crate) enum Op {
     Commit(Key, bool),
     /// Remove what was written.
     Discard(Key),
-    /// Open a file to read.
-    Open(Key, Location),
+    /// Open a file to read; if it is text, in this encoding.
+    Open(Key, Location, Option<&'static Encoding>),
     /// Read this many bytes from an offset.
     Read(Key, u64, usize),
     /// Close a file that was read.
@@ -135,7 +137,7 @@ impl Op {
     fn subject(&self) -> (Option<Key>, bool) {
         match self {
             Op::Create(key, _) | Op::Write(key, _) | Op::Commit(key, _) | Op::Discard(key) => (Some(*key), true),
-            Op::Open(key, _) | Op::Read(key, _, _) | Op::Close(key) => (Some(*key), false),
+            Op::Open(key, _, _) | Op::Read(key, _, _) | Op::Close(key) => (Some(*key), false),
             Op::Free(_) | Op::Save(..) | Op::Closing | Op::Quit => (None, false),
         }
     }
@@ -185,7 +187,7 @@ impl Disk {
                 }
                 Some(Outcome::Discarded)
             }
-            Op::Open(key, location) => Some(match Reader::open(&location) {
+            Op::Open(key, location, encoding) => Some(match Reader::open(&location, encoding) {
                 Ok(reader) => {
                     let length = reader.length;
                     self.readers.insert(key, reader);
@@ -412,14 +414,16 @@ struct Reader {
     file: File,
     full: PathBuf,
     length: u64,
+    recoded: Option<Recoded>,
 }
 
 impl Reader {
-    fn open(location: &Location) -> Result<Reader, Failure> {
+    fn open(location: &Location, encoding: Option<&'static Encoding>) -> Result<Reader, Failure> {
         let full = location.full();
-        Reader::open_file(location)
-            .map(|(file, length)| Reader { file, full: full.clone(), length })
-            .map_err(|error| failure("read", &full, &error))
+        let (mut file, length) = Reader::open_file(location).map_err(|error| failure("read", &full, &error))?;
+        let Some(encoding) = encoding else { return Ok(Reader { file, full, length, recoded: None }) };
+        let (recoded, length) = Recoded::open(&mut file, encoding).map_err(|broken| explain(broken, &full))?;
+        Ok(Reader { file, full, length, recoded: Some(recoded) })
     }
 
     fn open_file(location: &Location) -> io::Result<(File, u64)> {
@@ -448,6 +452,9 @@ impl Reader {
     }
 
     fn read(&mut self, offset: u64, length: usize) -> Result<Vec<u8>, Failure> {
+        if let Some(recoded) = &mut self.recoded {
+            return recoded.read(&mut self.file, offset, length).map_err(|broken| explain(broken, &self.full));
+        }
         let mut bytes = Vec::with_capacity(length);
         let read = self
             .file
@@ -457,6 +464,14 @@ impl Reader {
             Ok(_) => Ok(bytes),
             Err(error) => Err(failure("read", &self.full, &error)),
         }
+    }
+}
+
+/// What went wrong with a text file on its way into another encoding.
+fn explain(broken: Broken, path: &Path) -> Failure {
+    match broken {
+        Broken::File(error) => failure("read", path, &error),
+        Broken::Text(what) => Failure::new(ErrorKind::Encode, format!("cannot send '{}': {what}", path.display())),
     }
 }
 
@@ -549,8 +564,8 @@ mod tests {
         std::os::unix::fs::symlink(outside.path(), folder.path().join("out")).unwrap();
         std::os::unix::fs::symlink(outside.path().join("secret"), folder.path().join("file")).unwrap();
         assert_eq!(Writer::create(&location(&folder, "out/a")).err().unwrap().kind, ErrorKind::File);
-        assert_eq!(Reader::open(&location(&folder, "out/secret")).err().unwrap().kind, ErrorKind::File);
-        assert_eq!(Reader::open(&location(&folder, "file")).err().unwrap().kind, ErrorKind::File);
+        assert_eq!(Reader::open(&location(&folder, "out/secret"), None).err().unwrap().kind, ErrorKind::File);
+        assert_eq!(Reader::open(&location(&folder, "file"), None).err().unwrap().kind, ErrorKind::File);
         assert_eq!(names(&outside), ["secret"]);
     }
 
@@ -559,8 +574,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("d")).unwrap();
         assert!(Writer::create(&location(&folder, "d")).err().unwrap().message.contains("directory"));
-        assert!(Reader::open(&location(&folder, "d")).err().unwrap().message.contains("not a regular file"));
-        assert!(Reader::open(&location(&folder, "none")).is_err());
+        assert!(Reader::open(&location(&folder, "d"), None).err().unwrap().message.contains("not a regular file"));
+        assert!(Reader::open(&location(&folder, "none"), None).is_err());
         assert_eq!(names(&folder), ["d"]);
     }
 
@@ -570,7 +585,7 @@ mod tests {
         std::fs::write(folder.path().join("a"), "abcdef").unwrap();
         let key = key();
         let replies = outcomes(vec![
-            Op::Open(key, location(&folder, "a")),
+            Op::Open(key, location(&folder, "a"), None),
             Op::Read(key, 4, 4),
             Op::Read(key, 0, 3),
             Op::Close(key),

@@ -4,4 +4,5 @@ pub(crate) mod charset;
 pub(crate) mod content_type;
 pub(crate) mod decoding;
 pub(crate) mod disk;
+pub(crate) mod recoding;
 pub(crate) mod source;

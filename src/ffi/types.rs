@@ -380,8 +380,8 @@ pub struct sortie_request_desc {
     pub body_directory: u32,
     /// SORTIE_BODY_*: by default a body in memory is text and a file is binary, which decides the Content-Type of a
     /// request that gives none: "text/plain; charset=UTF-8" or "application/octet-stream". SORTIE_BODY_TEXT also sees to
-    /// the charset: a Content-Type that names none gets "; charset=UTF-8", and a body in memory, which must be UTF-8, is
-    /// sent in the charset that it names.
+    /// the charset: a Content-Type that names none gets "; charset=UTF-8", and the body, which must be UTF-8, is sent in the
+    /// charset that it names.
     pub body_kind: u32,
     /// The Content-Type header, if not among headers.
     pub content_type: *const c_char,

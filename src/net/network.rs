@@ -155,10 +155,12 @@ mod linux {
             let socket = unsafe { OwnedFd::from_raw_fd(socket) };
             // SAFETY: all zero is an address.
             let mut address: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
-            address.nl_family = libc::AF_NETLINK as libc::sa_family_t;
             address.nl_groups = GROUPS.unsigned_abs();
-            #[allow(clippy::cast_possible_truncation)] // a dozen bytes
-            let size = size_of::<libc::sockaddr_nl>() as libc::socklen_t;
+            #[allow(clippy::cast_possible_truncation)] // a small number and a dozen bytes
+            let size = {
+                address.nl_family = libc::AF_NETLINK as libc::sa_family_t;
+                size_of::<libc::sockaddr_nl>() as libc::socklen_t
+            };
             // SAFETY: the address is live and of this size.
             if unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), size) } != 0 {
                 return None;

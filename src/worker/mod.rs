@@ -501,7 +501,7 @@ impl Worker {
         job.started.get_or_insert(now);
         if let (RequestBody::File(file), true) = (&job.request.body, job.has_body) {
             let location = self.config.locate(file);
-            self.outlet.to_disk(Op::Open(job.key(), location));
+            self.outlet.to_disk(Op::Open(job.key(), location, job.request.text_encoding()));
             job.state = State::Opening;
             self.put(job);
             return;

@@ -85,7 +85,7 @@ const STEPS: &[Step] = &[
     Step {
         name: "rust",
         what: "unit and integration tests",
-        needs: &[Need::Nextest, Need::NativeBuild, Need::Nginx],
+        needs: &[Need::Nextest, Need::NativeBuild, Need::Nginx, Need::Iproute],
         run: |project| passed(rust::tests(project)),
     },
     Step {
