@@ -31,7 +31,7 @@ fn handlers() -> sortie_test_server::Builder {
                 return conn.close_lingering().map(Some);
             }
             "/many" => (0..query.parse::<u32>().unwrap())
-                .fold(Response::new(200), |response, n| response.header("Set-Cookie", &format!("c{n}=1"))),
+                .fold(Response::new(200), |response, n| response.header("Set-Cookie", format!("c{n}=1"))),
             _ => Response::new(200).body(request.header("Cookie").unwrap_or("none").to_owned()),
         };
         conn.send(&response).map(Some)
