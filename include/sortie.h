@@ -120,7 +120,7 @@
 #define SORTIE_ERROR_DISK_FULL 15
 
 /**
- * sortie_event.error: reserved; the body is not the one expected.
+ * sortie_event.error: the body has not the length or the SHA-256 that was expected.
  */
 #define SORTIE_ERROR_INTEGRITY 16
 
@@ -754,6 +754,16 @@ typedef struct {
      * The token for bearer authentication; not together with username.
      */
     const char *bearer_token;
+    /**
+     * The SHA-256 that the body of a 2xx response has to have, after decompression, as 64 hexadecimal digits; another one
+     * ends the request with SORTIE_ERROR_INTEGRITY, without a body or a file. NULL means any.
+     */
+    const char *expected_sha256;
+    /**
+     * The length that it has to have, in bytes after decompression; another one ends the request with
+     * SORTIE_ERROR_INTEGRITY, as soon as it shows. 0 means any.
+     */
+    uint64_t expected_length;
 } sortie_request_desc;
 
 /**

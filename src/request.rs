@@ -9,6 +9,7 @@ use encoding_rs::Encoding;
 use url::Url;
 
 use crate::body::charset;
+use crate::body::integrity::{Expected, parse_sha256};
 use crate::error::{Reason, Refusal};
 use crate::event::BodyKind;
 use crate::headers::Headers;
@@ -204,6 +205,7 @@ pub struct Request {
     pub(crate) sync: bool,
     pub(crate) credentials: Credentials,
     pub(crate) cookies: bool,
+    pub(crate) expected: Expected,
 }
 
 impl Request {
@@ -246,6 +248,7 @@ impl Request {
             sync: true,
             credentials,
             cookies: true,
+            expected: Expected::default(),
         })
     }
 
@@ -345,6 +348,28 @@ impl Request {
             return Err(Refusal::new(Reason::Path, message));
         }
         self.response_file = Some(file);
+        Ok(self)
+    }
+
+    /// Says how long the body of a 2xx response has to be, in bytes after decompression. Another length ends the request with
+    /// INTEGRITY, as soon as it shows.
+    #[must_use]
+    pub fn expected_length(mut self, length: u64) -> Request {
+        self.expected.length = Some(length);
+        self
+    }
+
+    /// Says what SHA-256 the body of a 2xx response has to have, after decompression, as 64 hexadecimal digits. Another one
+    /// ends the request with INTEGRITY, without a body or a file.
+    ///
+    /// # Errors
+    /// [`Reason::Argument`] for anything but 64 hexadecimal digits.
+    pub fn expected_sha256(mut self, digits: &str) -> Result<Request, Refusal> {
+        let hash = parse_sha256(digits);
+        self.expected.sha256 = Some(hash.ok_or_else(|| {
+            let shown = digits.escape_default();
+            Refusal::new(Reason::Argument, format!("expected_sha256 '{shown}' is not 64 hexadecimal digits"))
+        })?);
         Ok(self)
     }
 

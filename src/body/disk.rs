@@ -16,6 +16,7 @@ use cap_std::fs::{Dir, OpenOptions};
 use crossbeam_channel::Receiver;
 use encoding_rs::Encoding;
 
+use super::integrity::{Expected, Hasher};
 use super::recoding::{Broken, Recoded};
 use crate::error::{ErrorKind, Failure};
 use crate::slots::RequestId;
@@ -52,8 +53,8 @@ impl Location {
 
 /// Something for the disk to do. Operations of one key are carried out in order.
 pub(crate) enum Op {
-    /// Start writing a file.
-    Create(Key, Location),
+    /// Start writing a file, which has to be this.
+    Create(Key, Location, Expected),
     /// Write at its end.
     Write(Key, Vec<u8>),
     /// It is whole: sync it if asked to, and give it its name.
@@ -136,7 +137,7 @@ impl Op {
     /// Whose operation it is, and whether it is about a file being written.
     fn subject(&self) -> (Option<Key>, bool) {
         match self {
-            Op::Create(key, _) | Op::Write(key, _) | Op::Commit(key, _) | Op::Discard(key) => (Some(*key), true),
+            Op::Create(key, _, _) | Op::Write(key, _) | Op::Commit(key, _) | Op::Discard(key) => (Some(*key), true),
             Op::Open(key, _, _) | Op::Read(key, _, _) | Op::Close(key) => (Some(*key), false),
             Op::Free(_) | Op::Save(..) | Op::Closing | Op::Quit => (None, false),
         }
@@ -158,7 +159,7 @@ impl Disk {
 
     fn carry_out(&mut self, operation: Op) -> Option<Outcome> {
         match operation {
-            Op::Create(key, location) => match Writer::create(&location) {
+            Op::Create(key, location, expected) => match Writer::create(&location, expected) {
                 Ok(writer) => {
                     self.writers.insert(key, writer);
                     None
@@ -168,7 +169,7 @@ impl Disk {
             // A file that could not be created or written has been told of: what else comes for it is dropped.
             Op::Write(key, bytes) => {
                 let writer = self.writers.get_mut(&key)?;
-                match writer.file.write_all(&bytes) {
+                match writer.write(&bytes) {
                     Ok(()) => Some(Outcome::Written(bytes)),
                     Err(error) => {
                         let failure = writer.failure("write", &error);
@@ -274,12 +275,13 @@ struct Writer {
     name: PathBuf,
     full: PathBuf,
     file: File,
+    hasher: Option<Hasher>,
 }
 
 impl Writer {
-    fn create(location: &Location) -> Result<Writer, Failure> {
+    fn create(location: &Location, expected: Expected) -> Result<Writer, Failure> {
         let full = location.full();
-        Writer::create_part(location, &full).map_err(|error| match error.kind() {
+        Writer::create_part(location, &full, expected).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => {
                 let message = format!("cannot write '{}': another request is writing to it", full.display());
                 Failure::new(ErrorKind::File, message)
@@ -288,7 +290,7 @@ impl Writer {
         })
     }
 
-    fn create_part(location: &Location, full: &Path) -> io::Result<Writer> {
+    fn create_part(location: &Location, full: &Path, expected: Expected) -> io::Result<Writer> {
         let (folder, name) = folder(location, true)?;
         if folder.symlink_metadata(&name).is_ok_and(|metadata| metadata.is_dir()) {
             return Err(io::Error::new(io::ErrorKind::IsADirectory, "a directory has that name"));
@@ -299,7 +301,10 @@ impl Writer {
         for _ in 0..MAX_TRIES {
             let (file, made) = open_part(&folder, &part)?;
             match usable(&folder, &part, &file) {
-                Ok(true) => return Ok(Writer { folder, part, name, full: full.to_owned(), file }),
+                Ok(true) => {
+                    let hasher = expected.hasher();
+                    return Ok(Writer { folder, part, name, full: full.to_owned(), file, hasher });
+                }
                 Ok(false) => {}
                 Err(error) => {
                     if made {
@@ -316,7 +321,18 @@ impl Writer {
         failure(verb, &self.full, error)
     }
 
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(hasher) = &mut self.hasher {
+            hasher.feed(bytes);
+        }
+        self.file.write_all(bytes)
+    }
+
     fn commit(self, sync: bool) -> Result<Text, Failure> {
+        if let Some(Err(failure)) = self.hasher.as_ref().map(Hasher::check) {
+            self.discard();
+            return Err(failure);
+        }
         let named = (if sync { self.file.sync_data() } else { Ok(()) })
             .and_then(|()| self.folder.rename(&self.part, &self.folder, &self.name));
         match named {
@@ -511,7 +527,7 @@ mod tests {
         std::fs::write(folder.path().join("a"), "old").unwrap();
         let (key, target) = (key(), location(&folder, "a"));
         let mut disk = Disk::default();
-        assert!(disk.carry_out(Op::Create(key, target)).is_none());
+        assert!(disk.carry_out(Op::Create(key, target, Expected::default())).is_none());
         assert!(matches!(disk.carry_out(Op::Write(key, b"new".to_vec())), Some(Outcome::Written(_))));
         assert_eq!(std::fs::read(folder.path().join("a")).unwrap(), b"old");
         assert!(matches!(disk.carry_out(Op::Commit(key, true)), Some(Outcome::Committed(_))));
@@ -523,7 +539,11 @@ mod tests {
     fn the_end_of_the_thread_removes_what_is_unfinished() {
         let folder = tempfile::tempdir().unwrap();
         let key = key();
-        outcomes(vec![Op::Create(key, location(&folder, "x/y/z")), Op::Write(key, vec![0; 10]), Op::Quit]);
+        outcomes(vec![
+            Op::Create(key, location(&folder, "x/y/z"), Expected::default()),
+            Op::Write(key, vec![0; 10]),
+            Op::Quit,
+        ]);
         assert_eq!(names(&folder), ["x"]);
         assert_eq!(std::fs::read_dir(folder.path().join("x/y")).unwrap().count(), 0);
     }
@@ -531,11 +551,11 @@ mod tests {
     #[test]
     fn two_writers_of_one_file_are_told_apart() {
         let folder = tempfile::tempdir().unwrap();
-        let first = Writer::create(&location(&folder, "a")).unwrap();
-        let refused = Writer::create(&location(&folder, "a")).err().unwrap();
+        let first = Writer::create(&location(&folder, "a"), Expected::default()).unwrap();
+        let refused = Writer::create(&location(&folder, "a"), Expected::default()).err().unwrap();
         assert!(refused.message.contains("another request"), "{refused}");
         first.discard();
-        Writer::create(&location(&folder, "a")).unwrap().commit(false).unwrap();
+        Writer::create(&location(&folder, "a"), Expected::default()).unwrap().commit(false).unwrap();
         assert_eq!(names(&folder), ["a"]);
     }
 
@@ -548,11 +568,15 @@ mod tests {
         std::os::unix::fs::symlink("other", folder.path().join("a.sortie-part")).unwrap();
         std::fs::hard_link(&other, folder.path().join("b.sortie-part")).unwrap();
         for name in ["a", "b"] {
-            assert_eq!(Writer::create(&location(&folder, name)).err().unwrap().kind, ErrorKind::File, "{name}");
+            assert_eq!(
+                Writer::create(&location(&folder, name), Expected::default()).err().unwrap().kind,
+                ErrorKind::File,
+                "{name}"
+            );
         }
         assert_eq!(std::fs::read(&other).unwrap(), b"precious");
         std::fs::write(folder.path().join("c.sortie-part"), "left by a killed process").unwrap();
-        Writer::create(&location(&folder, "c")).unwrap().commit(false).unwrap();
+        Writer::create(&location(&folder, "c"), Expected::default()).unwrap().commit(false).unwrap();
         assert_eq!(std::fs::read(folder.path().join("c")).unwrap(), b"");
     }
 
@@ -563,7 +587,10 @@ mod tests {
         std::fs::write(outside.path().join("secret"), "x").unwrap();
         std::os::unix::fs::symlink(outside.path(), folder.path().join("out")).unwrap();
         std::os::unix::fs::symlink(outside.path().join("secret"), folder.path().join("file")).unwrap();
-        assert_eq!(Writer::create(&location(&folder, "out/a")).err().unwrap().kind, ErrorKind::File);
+        assert_eq!(
+            Writer::create(&location(&folder, "out/a"), Expected::default()).err().unwrap().kind,
+            ErrorKind::File
+        );
         assert_eq!(Reader::open(&location(&folder, "out/secret"), None).err().unwrap().kind, ErrorKind::File);
         assert_eq!(Reader::open(&location(&folder, "file"), None).err().unwrap().kind, ErrorKind::File);
         assert_eq!(names(&outside), ["secret"]);
@@ -573,7 +600,9 @@ mod tests {
     fn what_is_not_a_file_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("d")).unwrap();
-        assert!(Writer::create(&location(&folder, "d")).err().unwrap().message.contains("directory"));
+        assert!(
+            Writer::create(&location(&folder, "d"), Expected::default()).err().unwrap().message.contains("directory")
+        );
         assert!(Reader::open(&location(&folder, "d"), None).err().unwrap().message.contains("not a regular file"));
         assert!(Reader::open(&location(&folder, "none"), None).is_err());
         assert_eq!(names(&folder), ["d"]);

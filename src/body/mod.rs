@@ -4,5 +4,6 @@ pub(crate) mod charset;
 pub(crate) mod content_type;
 pub(crate) mod decoding;
 pub(crate) mod disk;
+pub(crate) mod integrity;
 pub(crate) mod recoding;
 pub(crate) mod source;

@@ -90,7 +90,7 @@ pub(super) unsafe trait Sized0: Copy {
 // SAFETY: repr(C), begins with struct_size, and consists of integers and raw pointers.
 unsafe impl Sized0 for sortie_request_desc {
     const NAME: &'static str = "sortie_request_desc";
-    const FIRST: usize = offset_of!(sortie_request_desc, bearer_token) + size_of::<*const c_char>();
+    const FIRST: usize = offset_of!(sortie_request_desc, expected_length) + size_of::<u64>();
 }
 
 // SAFETY: repr(C), begins with struct_size, and consists of integers and raw pointers.
@@ -302,6 +302,12 @@ pub(super) unsafe fn request(desc: &sortie_request_desc) -> Result<Request, Refu
     }
     if desc.max_body_bytes != 0 {
         request = request.max_body_bytes(desc.max_body_bytes);
+    }
+    if let Some(digits) = unsafe { optional_text(desc.expected_sha256, "expected_sha256") }? {
+        request = request.expected_sha256(digits)?;
+    }
+    if desc.expected_length != 0 {
+        request = request.expected_length(desc.expected_length);
     }
     let username = unsafe { optional_text(desc.username, "username") }?;
     let password = unsafe { optional_text(desc.password, "password") }?;

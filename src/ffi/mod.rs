@@ -1003,7 +1003,7 @@ mod tests {
         assert_eq!(offset_of!(sortie_event, details), 88);
         assert_eq!(offset_of!(sortie_event, network), 96);
         assert_eq!(offset_of!(sortie_event, reserved), 104);
-        assert_eq!(size_of::<sortie_request_desc>(), 160);
+        assert_eq!(size_of::<sortie_request_desc>(), 176);
         assert_eq!(offset_of!(sortie_request_desc, response_path), 88);
         assert_eq!(offset_of!(sortie_request_desc, max_body_bytes), 128);
         assert_eq!(size_of::<sortie_client_config>(), 192);

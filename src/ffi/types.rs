@@ -89,7 +89,7 @@ pub const SORTIE_ERROR_DECODE: u32 = 13;
 pub const SORTIE_ERROR_FILE: u32 = 14;
 /// sortie_event.error: the disk is full.
 pub const SORTIE_ERROR_DISK_FULL: u32 = 15;
-/// sortie_event.error: reserved; the body is not the one expected.
+/// sortie_event.error: the body has not the length or the SHA-256 that was expected.
 pub const SORTIE_ERROR_INTEGRITY: u32 = 16;
 /// sortie_event.error: the proxy refused or failed.
 pub const SORTIE_ERROR_PROXY: u32 = 17;
@@ -413,6 +413,12 @@ pub struct sortie_request_desc {
     pub password: *const c_char,
     /// The token for bearer authentication; not together with username.
     pub bearer_token: *const c_char,
+    /// The SHA-256 that the body of a 2xx response has to have, after decompression, as 64 hexadecimal digits; another one
+    /// ends the request with SORTIE_ERROR_INTEGRITY, without a body or a file. NULL means any.
+    pub expected_sha256: *const c_char,
+    /// The length that it has to have, in bytes after decompression; another one ends the request with
+    /// SORTIE_ERROR_INTEGRITY, as soon as it shows. 0 means any.
+    pub expected_length: u64,
 }
 
 /// Something that happened to a request. What it points to stays valid until the next sortie_poll() on its client or the

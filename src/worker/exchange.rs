@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 
 use crate::body::decoding::{Broken, Decoder};
 use crate::body::disk::{Key, Location, Op};
+use crate::body::integrity::{Expected, Hasher};
 use crate::body::source::{Pull, Source};
 use crate::body::{charset, content_type};
 use crate::budget::{Body, Budget};
@@ -133,6 +134,11 @@ pub(super) struct Flow {
     /// Whether sending the request twice does no harm.
     pub(super) idempotent: bool,
     pub(super) max_body: u64,
+    /// What the body of a 2xx response has to be, and its hash as it grows, unless the disk makes it.
+    expected: Expected,
+    hasher: Option<Hasher>,
+    /// Bytes of the body after decompression.
+    delivered: u64,
     /// Whether text is handed over as it came.
     pub(super) raw_text: bool,
     /// Where a 2xx body goes, if to a file.
@@ -187,6 +193,9 @@ impl Flow {
             is_head: false,
             idempotent: false,
             max_body: u64::MAX,
+            expected: request.expected,
+            hasher: None,
+            delivered: 0,
             raw_text: request.raw_text,
             file: None,
             source,
@@ -263,6 +272,10 @@ impl Flow {
     /// The head is complete: decides what becomes of the body.
     fn on_head(&mut self, outlet: &Outlet) -> bool {
         self.head_done = true;
+        if !(200..300).contains(&self.status) || self.is_head {
+            self.expected = Expected::default();
+        }
+        self.hasher = self.expected.hasher();
         outlet.notice(Notice::Speaks { id: self.id, http2: self.http2 });
         if self.headers.get("Set-Cookie").is_some() {
             outlet.notice(Notice::Cookies(Key { id: self.id, attempt: self.attempt }));
@@ -306,9 +319,18 @@ impl Flow {
             }
         }
         let declared = u64::try_from(self.declared).unwrap_or(0);
+        if self.declared >= 0
+            && self.decoder.is_none()
+            && let Err(failure) = self.expected.check_length(declared, true)
+        {
+            self.failure.get_or_insert(failure);
+            return false;
+        }
         match self.file.take_if(|_| (200..300).contains(&self.status)) {
             Some((key, location)) => {
-                outlet.to_disk(Op::Create(key, location));
+                outlet.to_disk(Op::Create(key, location, self.expected));
+                // The disk's thread makes it.
+                self.hasher = None;
                 self.sink = Sink::File(FileSink { key, buffer: outlet.disk_buffer(), in_flight: 0 });
             }
             None if declared > self.max_body && self.decoder.is_none() => {
@@ -407,6 +429,14 @@ impl Flow {
 
     /// Takes bytes of the body, decoded; `false` to end the transfer.
     fn deliver(&mut self, data: &[u8], outlet: &Outlet) -> bool {
+        self.delivered += data.len() as u64;
+        if let Err(failure) = self.expected.check_length(self.delivered, false) {
+            self.failure.get_or_insert(failure);
+            return false;
+        }
+        if let Some(hasher) = &mut self.hasher {
+            hasher.feed(data);
+        }
         match &mut self.sink {
             Sink::Undecided => {
                 self.fail(ErrorKind::Protocol, "a body came before its headers");
@@ -445,9 +475,11 @@ impl Flow {
 
     /// What is wrong with a response that has come to its end.
     pub(super) fn incomplete(&self) -> Option<Failure> {
-        let cut_short = self.decoder.as_ref().is_some_and(|decoder| !decoder.is_whole());
-        let message = "the response body's compressed data is cut short";
-        cut_short.then(|| Failure::new(ErrorKind::Decode, message))
+        if self.decoder.as_ref().is_some_and(|decoder| !decoder.is_whole()) {
+            return Some(Failure::new(ErrorKind::Decode, "the response body's compressed data is cut short"));
+        }
+        let checked = self.expected.check_length(self.delivered, true);
+        checked.and_then(|()| self.hasher.as_ref().map_or(Ok(()), Hasher::check)).err()
     }
 
     /// Fills libcurl's buffer with the request's body, or pauses until there is more.

@@ -75,7 +75,7 @@ static void check_layouts(void)
     AT(sortie_client_config, reachability_interval_ms, 184);
     AT(sortie_client_config, reserved, 188);
 
-    CHECK(sizeof(sortie_request_desc) >= 160);
+    CHECK(sizeof(sortie_request_desc) >= 176);
     AT(sortie_request_desc, struct_size, 0);
     AT(sortie_request_desc, flags, 4);
     AT(sortie_request_desc, url, 8);
@@ -103,6 +103,8 @@ static void check_layouts(void)
     AT(sortie_request_desc, username, 136);
     AT(sortie_request_desc, password, 144);
     AT(sortie_request_desc, bearer_token, 152);
+    AT(sortie_request_desc, expected_sha256, 160);
+    AT(sortie_request_desc, expected_length, 168);
 
     /* Programs make arrays of these: not a byte more, ever. */
     SIZE(sortie_event, 128);

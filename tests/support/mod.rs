@@ -290,6 +290,8 @@ pub struct Req {
     pub username: Option<String>,
     pub password: Option<String>,
     pub bearer_token: Option<String>,
+    pub expected_sha256: Option<String>,
+    pub expected_length: u64,
 }
 
 macro_rules! setters {
@@ -333,6 +335,7 @@ impl Req {
         stall_timeout_ms: u32,
         queue_timeout_ms: u32,
         max_body_bytes: u64,
+        expected_length: u64,
     }
 
     pub fn header(mut self, name: &str, value: &str) -> Req {
@@ -362,6 +365,11 @@ impl Req {
 
     pub fn basic(mut self, username: &str, password: &str) -> Req {
         (self.username, self.password) = (Some(username.into()), Some(password.into()));
+        self
+    }
+
+    pub fn sha256(mut self, digits: &str) -> Req {
+        self.expected_sha256 = Some(digits.into());
         self
     }
 
@@ -400,6 +408,8 @@ impl Req {
         desc.username = strings.optional(self.username.as_deref());
         desc.password = strings.optional(self.password.as_deref());
         desc.bearer_token = strings.optional(self.bearer_token.as_deref());
+        desc.expected_sha256 = strings.optional(self.expected_sha256.as_deref());
+        desc.expected_length = self.expected_length;
         submit_raw(client, &desc)
     }
 }
