@@ -40,6 +40,12 @@
 #define SORTIE_EVENT_REACHABILITY 5
 
 /**
+ * sortie_event.type: an attempt has failed, and another follows in retry_delay_ms. Only with
+ * SORTIE_REQUEST_RETRY_EVENTS. It has the failed response's status and headers, or the error.
+ */
+#define SORTIE_EVENT_RETRY 7
+
+/**
  * sortie_event.error: a whole response came.
  */
 #define SORTIE_ERROR_NONE 0
@@ -306,6 +312,16 @@
  * sortie_request_desc.flags: neither send cookies nor keep what the response sets.
  */
 #define SORTIE_REQUEST_NO_COOKIES 32
+
+/**
+ * sortie_request_desc.flags: with max_attempts, make methods again that are not idempotent, such as POST.
+ */
+#define SORTIE_REQUEST_RETRY_ANY_METHOD 1024
+
+/**
+ * sortie_request_desc.flags: with max_attempts, send a SORTIE_EVENT_RETRY for each attempt that is followed by another.
+ */
+#define SORTIE_REQUEST_RETRY_EVENTS 2048
 
 /**
  * sortie_client_config.flags: keep no cookies.
@@ -764,6 +780,25 @@ typedef struct {
      * SORTIE_ERROR_INTEGRITY, as soon as it shows. 0 means any.
      */
     uint64_t expected_length;
+    /**
+     * How many attempts there may be in all; default 1, at most 100. After a failed connection, a limit on an attempt, and
+     * the statuses 408, 429, 500, 502, 503 and 504, an idempotent method (GET, HEAD, PUT, DELETE, OPTIONS) is made again;
+     * any method if nothing can have reached the server. timeout_ms spans all attempts.
+     */
+    uint32_t max_attempts;
+    /**
+     * The wait after the first attempt is a random time of up to this, doubled with each further one; default 500 ms. A
+     * Retry-After that is longer counts instead.
+     */
+    uint32_t retry_delay_ms;
+    /**
+     * The longest wait, Retry-After aside; default 30000 ms.
+     */
+    uint32_t max_retry_delay_ms;
+    /**
+     * How long one attempt may take; no limit by default.
+     */
+    uint32_t attempt_timeout_ms;
 } sortie_request_desc;
 
 /**
@@ -790,7 +825,7 @@ typedef struct {
      */
     uint32_t type;
     /**
-     * SORTIE_ERROR_*: of an ENDED event, why no whole response came; else SORTIE_ERROR_NONE.
+     * SORTIE_ERROR_*: of an ENDED or RETRY event, why no whole response came; else SORTIE_ERROR_NONE.
      */
     uint32_t error;
     /**
@@ -814,7 +849,7 @@ typedef struct {
      */
     const char *file_path;
     /**
-     * Of an ENDED event with an error: what went wrong, for a person; else NULL.
+     * Of an event with an error: what went wrong, for a person; else NULL.
      */
     const char *message;
     /**
@@ -842,9 +877,17 @@ typedef struct {
      */
     uint32_t reserved_flags;
     /**
+     * Of ENDED and RETRY events: the number of attempts made so far, else 0.
+     */
+    uint32_t attempts;
+    /**
+     * Of a RETRY event: how long until the next attempt.
+     */
+    uint32_t retry_delay_ms;
+    /**
      * Zero.
      */
-    uint64_t reserved[3];
+    uint64_t reserved[2];
 } sortie_event;
 
 /**

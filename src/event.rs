@@ -26,6 +26,8 @@ pub enum EventKind {
     Ended,
     /// Whether a watched host can be reached: once at the start, and at each change.
     Reachability,
+    /// An attempt has failed, and another follows.
+    Retry,
 }
 
 /// How a host, or the world outside, can be reached.
@@ -167,6 +169,8 @@ pub struct Response {
     pub file: Option<Text>,
     /// The URL that answered, after redirects; `None` if it is the one requested.
     pub effective_url: Option<Text>,
+    /// Of an attempt that failed: how long until the next.
+    pub retry_delay: Duration,
     /// Why no whole response came.
     pub failure: Option<(ErrorKind, Text)>,
     /// Where the time went.
@@ -176,8 +180,10 @@ pub struct Response {
 /// Where a request's time went. A step that did not happen took no time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timing {
-    /// The number of redirects followed.
+    /// The number of redirects followed in the last attempt.
     pub redirects: u32,
+    /// The number of attempts made.
+    pub attempts: u32,
     /// From submit to start, in the queue.
     pub queued: Duration,
     /// From the last hop's start to the name resolved.
@@ -302,7 +308,7 @@ impl Consumer {
     /// Does what goes with an event's being taken; `false` if nobody wants to hear of it any more.
     fn complete(&self, event: &mut Event) -> bool {
         match event.kind {
-            EventKind::Began => {}
+            EventKind::Began | EventKind::Retry => {}
             EventKind::Reachability => {
                 let Some(slot) = self.common.slots.get(event.request) else { return false };
                 #[allow(clippy::cast_possible_truncation)] // six bits, as noted

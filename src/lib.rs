@@ -30,7 +30,7 @@ pub use error::{ErrorKind, Failure, Reason, Refusal};
 pub use event::{BodyKind, CharsetSource, Event, EventKind, Network, Response, Timing};
 pub use headers::Headers;
 pub use request::{
-    BaseDirectory, FileName, HttpVersion, Limit, MAX_HEADER_BYTES, MAX_URL_BYTES, Priority, Progress, Request,
+    BaseDirectory, FileName, HttpVersion, Limit, MAX_HEADER_BYTES, MAX_URL_BYTES, Priority, Progress, Request, Retry,
     SharedBytes,
 };
 pub use slots::RequestId;

@@ -24,6 +24,9 @@ const MAX_METHOD_BYTES: usize = 64;
 /// The most redirects that a request can ask to follow.
 const MAX_REDIRECTS: u32 = 100;
 
+/// The most attempts that a request can ask for.
+const MAX_ATTEMPTS: u32 = 100;
+
 /// Which way a request's BEGAN and PROGRESS events look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Progress {
@@ -100,6 +103,43 @@ impl Limit {
         match self {
             Limit::After(duration) => Some(duration),
             Limit::Default | Limit::Never => None,
+        }
+    }
+}
+
+/// Whether and when a request that failed is made again.
+///
+/// What is safe is: an idempotent method (GET, HEAD, PUT, DELETE, OPTIONS), or any if nothing can have reached the server.
+/// It is made again after a failed connection, a connect or stall limit, an attempt's own time limit, and the statuses 408,
+/// 429, 500, 502, 503 and 504; after a random time of up to `delay`, doubled with each attempt up to `max_delay`, or as the
+/// response's Retry-After says if that is longer. The request's total time limit spans all attempts: when it would run out
+/// in the wait, the request ends with what the last attempt came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Retry {
+    /// How many attempts there may be; 1 means that nothing is made again. At most 100.
+    pub max_attempts: u32,
+    /// The longest wait after the first attempt.
+    pub delay: Duration,
+    /// The longest wait after any, Retry-After aside.
+    pub max_delay: Duration,
+    /// The time limit of one attempt.
+    pub attempt_timeout: Limit,
+    /// Make methods again that are not idempotent, such as POST.
+    pub any_method: bool,
+    /// Send an event for each attempt that is followed by another.
+    pub events: bool,
+}
+
+impl Default for Retry {
+    fn default() -> Retry {
+        Retry {
+            max_attempts: 1,
+            delay: Duration::from_millis(500),
+            max_delay: Duration::from_secs(30),
+            attempt_timeout: Limit::Never,
+            any_method: false,
+            events: false,
         }
     }
 }
@@ -206,6 +246,7 @@ pub struct Request {
     pub(crate) credentials: Credentials,
     pub(crate) cookies: bool,
     pub(crate) expected: Expected,
+    pub(crate) retry: Retry,
 }
 
 impl Request {
@@ -249,6 +290,7 @@ impl Request {
             credentials,
             cookies: true,
             expected: Expected::default(),
+            retry: Retry::default(),
         })
     }
 
@@ -348,6 +390,19 @@ impl Request {
             return Err(Refusal::new(Reason::Path, message));
         }
         self.response_file = Some(file);
+        Ok(self)
+    }
+
+    /// Sets whether and when the request is made again.
+    ///
+    /// # Errors
+    /// [`Reason::Argument`] for `max_attempts` of 0 or over 100.
+    pub fn retry(mut self, retry: Retry) -> Result<Request, Refusal> {
+        if !(1..=MAX_ATTEMPTS).contains(&retry.max_attempts) {
+            let message = format!("max_attempts is {}, it must be 1 to {MAX_ATTEMPTS}", retry.max_attempts);
+            return Err(Refusal::new(Reason::Argument, message));
+        }
+        self.retry = retry;
         Ok(self)
     }
 

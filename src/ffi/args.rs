@@ -11,7 +11,7 @@ use super::types::*;
 use crate::config::{ClientCertificate, Config, Pin, Proxy, Resolve, TlsVersion};
 use crate::error::{Reason, Refusal};
 use crate::event::BodyKind;
-use crate::request::{BaseDirectory, FileName, HttpVersion, Limit, Priority, Progress, Request};
+use crate::request::{BaseDirectory, FileName, HttpVersion, Limit, Priority, Progress, Request, Retry};
 
 /// A struct_size beyond this is a mistake, not a newer struct.
 const MAX_STRUCT: usize = 4096;
@@ -90,7 +90,7 @@ pub(super) unsafe trait Sized0: Copy {
 // SAFETY: repr(C), begins with struct_size, and consists of integers and raw pointers.
 unsafe impl Sized0 for sortie_request_desc {
     const NAME: &'static str = "sortie_request_desc";
-    const FIRST: usize = offset_of!(sortie_request_desc, expected_length) + size_of::<u64>();
+    const FIRST: usize = offset_of!(sortie_request_desc, attempt_timeout_ms) + size_of::<u32>();
 }
 
 // SAFETY: repr(C), begins with struct_size, and consists of integers and raw pointers.
@@ -243,7 +243,9 @@ pub(super) unsafe fn request(desc: &sortie_request_desc) -> Result<Request, Refu
         | SORTIE_REQUEST_BORROW_BODY
         | SORTIE_REQUEST_NO_SYNC
         | SORTIE_REQUEST_RAW_TEXT
-        | SORTIE_REQUEST_NO_COOKIES;
+        | SORTIE_REQUEST_NO_COOKIES
+        | SORTIE_REQUEST_RETRY_ANY_METHOD
+        | SORTIE_REQUEST_RETRY_EVENTS;
     known_flags(desc.flags, FLAGS)?;
     let flag = |flag| desc.flags & flag != 0;
 
@@ -309,6 +311,19 @@ pub(super) unsafe fn request(desc: &sortie_request_desc) -> Result<Request, Refu
     if desc.expected_length != 0 {
         request = request.expected_length(desc.expected_length);
     }
+    let defaults = Retry::default();
+    let time = |milliseconds: u32, default| match milliseconds {
+        0 => default,
+        given => Duration::from_millis(given.into()),
+    };
+    request = request.retry(Retry {
+        max_attempts: desc.max_attempts.max(1),
+        delay: time(desc.retry_delay_ms, defaults.delay),
+        max_delay: time(desc.max_retry_delay_ms, defaults.max_delay),
+        attempt_timeout: limit(desc.attempt_timeout_ms).or(defaults.attempt_timeout),
+        any_method: flag(SORTIE_REQUEST_RETRY_ANY_METHOD),
+        events: flag(SORTIE_REQUEST_RETRY_EVENTS),
+    })?;
     let username = unsafe { optional_text(desc.username, "username") }?;
     let password = unsafe { optional_text(desc.password, "password") }?;
     let token = unsafe { optional_text(desc.bearer_token, "bearer_token") }?;

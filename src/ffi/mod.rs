@@ -369,6 +369,7 @@ fn hand_out(event: Event) -> (sortie_event, Held) {
             EventKind::Progress => SORTIE_EVENT_PROGRESS,
             EventKind::Ended => SORTIE_EVENT_ENDED,
             EventKind::Reachability => SORTIE_EVENT_REACHABILITY,
+            EventKind::Retry => SORTIE_EVENT_RETRY,
         },
         error: SORTIE_ERROR_NONE,
         status: 0,
@@ -383,10 +384,14 @@ fn hand_out(event: Event) -> (sortie_event, Held) {
         details: ptr::null_mut(),
         network: network.flags(),
         reserved_flags: 0,
-        reserved: [0; 3],
+        attempts: 0,
+        retry_delay_ms: 0,
+        reserved: [0; 2],
     };
     if let Some(response) = &response {
         out.status = response.status.into();
+        out.attempts = response.timing.attempts;
+        out.retry_delay_ms = u32::try_from(response.retry_delay.as_millis()).unwrap_or(u32::MAX);
         if let Some(body) = &response.body {
             out.body = body.as_bytes().as_ptr().cast::<c_void>();
             out.body_length = body.len() as u64;
@@ -1002,8 +1007,9 @@ mod tests {
         assert_eq!(offset_of!(sortie_event, bytes_estimated), 80);
         assert_eq!(offset_of!(sortie_event, details), 88);
         assert_eq!(offset_of!(sortie_event, network), 96);
-        assert_eq!(offset_of!(sortie_event, reserved), 104);
-        assert_eq!(size_of::<sortie_request_desc>(), 176);
+        assert_eq!(offset_of!(sortie_event, attempts), 104);
+        assert_eq!(offset_of!(sortie_event, reserved), 112);
+        assert_eq!(size_of::<sortie_request_desc>(), 192);
         assert_eq!(offset_of!(sortie_request_desc, response_path), 88);
         assert_eq!(offset_of!(sortie_request_desc, max_body_bytes), 128);
         assert_eq!(size_of::<sortie_client_config>(), 192);

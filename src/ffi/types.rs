@@ -56,6 +56,9 @@ pub const SORTIE_EVENT_ENDED: u32 = 4;
 /// sortie_event.type: whether a watched host can be reached. Once at the start and at each change; at most one is undrained
 /// per watch, and it tells the newest.
 pub const SORTIE_EVENT_REACHABILITY: u32 = 5;
+/// sortie_event.type: an attempt has failed, and another follows in retry_delay_ms. Only with
+/// SORTIE_REQUEST_RETRY_EVENTS. It has the failed response's status and headers, or the error.
+pub const SORTIE_EVENT_RETRY: u32 = 7;
 
 /// sortie_event.error: a whole response came.
 pub const SORTIE_ERROR_NONE: u32 = 0;
@@ -176,6 +179,11 @@ pub const SORTIE_REQUEST_RAW_TEXT: u32 = 16;
 
 /// sortie_request_desc.flags: neither send cookies nor keep what the response sets.
 pub const SORTIE_REQUEST_NO_COOKIES: u32 = 32;
+
+/// sortie_request_desc.flags: with max_attempts, make methods again that are not idempotent, such as POST.
+pub const SORTIE_REQUEST_RETRY_ANY_METHOD: u32 = 1024;
+/// sortie_request_desc.flags: with max_attempts, send a SORTIE_EVENT_RETRY for each attempt that is followed by another.
+pub const SORTIE_REQUEST_RETRY_EVENTS: u32 = 2048;
 
 /// sortie_client_config.flags: keep no cookies.
 pub const SORTIE_CLIENT_NO_COOKIES: u32 = 1;
@@ -419,6 +427,17 @@ pub struct sortie_request_desc {
     /// The length that it has to have, in bytes after decompression; another one ends the request with
     /// SORTIE_ERROR_INTEGRITY, as soon as it shows. 0 means any.
     pub expected_length: u64,
+    /// How many attempts there may be in all; default 1, at most 100. After a failed connection, a limit on an attempt, and
+    /// the statuses 408, 429, 500, 502, 503 and 504, an idempotent method (GET, HEAD, PUT, DELETE, OPTIONS) is made again;
+    /// any method if nothing can have reached the server. timeout_ms spans all attempts.
+    pub max_attempts: u32,
+    /// The wait after the first attempt is a random time of up to this, doubled with each further one; default 500 ms. A
+    /// Retry-After that is longer counts instead.
+    pub retry_delay_ms: u32,
+    /// The longest wait, Retry-After aside; default 30000 ms.
+    pub max_retry_delay_ms: u32,
+    /// How long one attempt may take; no limit by default.
+    pub attempt_timeout_ms: u32,
 }
 
 /// Something that happened to a request. What it points to stays valid until the next sortie_poll() on its client or the
@@ -432,7 +451,7 @@ pub struct sortie_event {
     pub user_data: u64,
     /// SORTIE_EVENT_*.
     pub r#type: u32,
-    /// SORTIE_ERROR_*: of an ENDED event, why no whole response came; else SORTIE_ERROR_NONE.
+    /// SORTIE_ERROR_*: of an ENDED or RETRY event, why no whole response came; else SORTIE_ERROR_NONE.
     pub error: u32,
     /// The response's HTTP status, 0 while none has come and in PROGRESS events.
     pub status: i32,
@@ -444,7 +463,7 @@ pub struct sortie_event {
     pub body_length: u64,
     /// Of an ENDED event: the full path of the file that was written; NULL if none was.
     pub file_path: *const c_char,
-    /// Of an ENDED event with an error: what went wrong, for a person; else NULL.
+    /// Of an event with an error: what went wrong, for a person; else NULL.
     pub message: *const c_char,
     /// The URL as requested; if it held credentials, without them and normalised. Of a watch, the host as given.
     pub url: *const c_char,
@@ -458,8 +477,12 @@ pub struct sortie_event {
     pub network: u32,
     /// Zero.
     pub reserved_flags: u32,
+    /// Of ENDED and RETRY events: the number of attempts made so far, else 0.
+    pub attempts: u32,
+    /// Of a RETRY event: how long until the next attempt.
+    pub retry_delay_ms: u32,
     /// Zero.
-    pub reserved: [u64; 3],
+    pub reserved: [u64; 2],
 }
 
 /// Where a request's time went. Microseconds; a step that did not happen took 0.

@@ -14,6 +14,7 @@ use crossbeam_channel::Sender;
 use curl::easy::{Handler, ReadError, SeekResult, WriteError};
 use parking_lot::Mutex;
 
+use super::retry::{self, Backoff};
 use crate::body::decoding::{Broken, Decoder};
 use crate::body::disk::{Key, Location, Op};
 use crate::body::integrity::{Expected, Hasher};
@@ -151,6 +152,9 @@ pub(super) struct Flow {
     http2: bool,
     /// Where to go instead, as the response says.
     pub(super) redirect: Option<String>,
+    /// What follows if the response says to try again, and how long to wait once it has.
+    pub(super) backoff: Option<Backoff>,
+    pub(super) again: Option<Duration>,
     pub(super) sink: Sink,
     /// Bytes of the response's body on the wire in all; -1 if unknown.
     pub(super) declared: i64,
@@ -204,6 +208,8 @@ impl Flow {
             head_done: false,
             http2: false,
             redirect: None,
+            backoff: None,
+            again: None,
             sink: Sink::Undecided,
             declared: -1,
             decompress: true,
@@ -223,13 +229,16 @@ impl Flow {
 
     /// Bytes so far and in all, in the direction of progress.
     pub(super) fn counts(&self) -> (u64, i64) {
-        match self.progress {
+        let (transferred, estimated) = match self.progress {
             Progress::Upload => {
                 let length = self.source.length().unwrap_or(0);
                 (self.sent.max(self.told), i64::try_from(length).unwrap_or(-1))
             }
             Progress::Download | Progress::None => (self.received.max(self.told), self.declared),
-        }
+        };
+        // A later attempt may have less to come than an earlier one had brought.
+        let least = i64::try_from(transferred).unwrap_or(i64::MAX);
+        (transferred, if estimated < 0 { estimated } else { estimated.max(least) })
     }
 
     fn tell_progress(&mut self, outlet: &Outlet) {
@@ -294,12 +303,15 @@ impl Flow {
             self.sink = Sink::Discard(0);
             return true;
         }
-        if no_body {
+        if let Some(backoff) = self.backoff.filter(|_| retry::is_passing(self.status)) {
+            self.again = backoff.wait(outlet.now.get(), self.headers.get("Retry-After"));
+        }
+        if no_body || self.again.is_some() {
             self.sink = Sink::Discard(0);
         } else if !self.prepare_body(outlet) {
             return false;
         }
-        if self.progress == Progress::Download && !self.began {
+        if self.progress == Progress::Download && !self.began && self.again.is_none() {
             self.began = true;
             self.tell_began(outlet);
         }
@@ -389,7 +401,7 @@ impl Flow {
                 result.is_ok()
             }
         };
-        if took && self.redirect.is_none() {
+        if took && self.redirect.is_none() && self.again.is_none() {
             let count = data.len() as u64;
             self.received += count;
             outlet.bytes_received.set(outlet.bytes_received.get() + count);

@@ -8,6 +8,7 @@ use url::{Position, Url};
 use super::admission::{HostId, Protocol, Rank};
 use super::exchange::{Exchange, Flow, Outlet};
 use super::redirect::{NextHop, header_goes_along};
+use super::retry::{self, Backoff};
 use crate::body::content_type;
 use crate::body::disk::{Key, Op};
 use crate::config::Config;
@@ -24,6 +25,8 @@ pub(super) enum State {
     Waiting(HostId),
     /// The disk is opening the file to send.
     Opening,
+    /// Its last attempt has failed, and the next comes at this time.
+    Resting(Duration),
     /// Its transfer is running.
     Running(Active<Exchange>),
     /// Its transfer is over, and the disk is finishing its file: keeping it, or after this failure removing it.
@@ -58,6 +61,9 @@ pub(super) struct Job {
     pub(super) told: u64,
     pub(super) submitted: Duration,
     pub(super) started: Option<Duration>,
+    /// When the present attempt was started, and what follows if it fails.
+    pub(super) attempt_started: Option<Duration>,
+    pub(super) backoff: Option<Backoff>,
     /// When the present hop was started.
     pub(super) hop_started: Duration,
     /// The appointment at which its deadlines are looked at.
@@ -106,6 +112,8 @@ impl Job {
             told: 0,
             submitted,
             started: None,
+            attempt_started: None,
+            backoff: None,
             hop_started: submitted,
             appointment: None,
             timing: Timing::default(),
@@ -211,6 +219,34 @@ impl Job {
         self.attempt += 1;
     }
 
+    /// Turns back to the first hop, for another attempt.
+    pub(super) fn start_over(&mut self) {
+        self.url = self.request.url.clone();
+        self.request.method_or_default().clone_into(&mut self.method);
+        self.has_body = !matches!(self.request.body, RequestBody::None);
+        self.left_origin = false;
+        self.timing.redirects = 0;
+        self.attempt += 1;
+        self.attempt_started = None;
+        self.restarted = false;
+    }
+
+    /// How long to wait before the attempt that follows this failure; `None` if none does.
+    pub(super) fn wait_after(&self, failure: &Failure, now: Duration) -> Option<Duration> {
+        let worth = retry::is_worth_another(failure.kind, self.may_be_sent_twice());
+        self.backoff.filter(|_| worth)?.wait(now, None)
+    }
+
+    /// Whether another attempt does no harm even if this one has reached the server.
+    pub(super) fn may_be_sent_twice(&self) -> bool {
+        self.request.retry.any_method || self.is_idempotent()
+    }
+
+    /// When the request's total time runs out.
+    pub(super) fn total_deadline(&self, config: &Config) -> Option<Duration> {
+        self.started?.checked_add(self.request.timeout.or(config.timeout).duration()?)
+    }
+
     /// Whether a failed attempt may be made again: its connection died while it was idle or the client suspended, and asking
     /// twice does no harm.
     pub(super) fn may_restart(&self, failure: &Failure, unanswered_on_used_connection: bool) -> bool {
@@ -227,7 +263,11 @@ impl Job {
 
     /// When a deadline may run out next.
     pub(super) fn next_deadline(&self, config: &Config, now: Duration) -> Option<Duration> {
-        self.deadlines(config, now).into_iter().flatten().map(|(at, _, _)| at).min()
+        let deadline = self.deadlines(config, now).into_iter().flatten().map(|(at, _, _)| at).min();
+        match self.state {
+            State::Resting(until) => Some(deadline.map_or(until, |deadline| deadline.min(until))),
+            _ => deadline,
+        }
     }
 
     /// The deadline that has run out, as a failure.
@@ -240,19 +280,21 @@ impl Job {
     }
 
     /// Each deadline in force: when, what it means, and its limit.
-    fn deadlines(&self, config: &Config, now: Duration) -> [Option<(Duration, ErrorKind, Duration)>; 2] {
+    fn deadlines(&self, config: &Config, now: Duration) -> [Option<(Duration, ErrorKind, Duration)>; 3] {
         let after = |from: Duration, limit: crate::request::Limit, kind| {
             let limit = limit.duration()?;
             Some((from.checked_add(limit)?, kind, limit))
         };
         let request = &self.request;
         let total = || after(self.started?, request.timeout.or(config.timeout), ErrorKind::Timeout);
+        let attempt = || after(self.attempt_started?, request.retry.attempt_timeout, ErrorKind::Timeout);
         match &self.state {
             State::Waiting(_) if self.started.is_none() => {
                 let limit = request.queue_timeout.or(config.queue_timeout);
-                [after(self.submitted, limit, ErrorKind::QueueTimeout), None]
+                [after(self.submitted, limit, ErrorKind::QueueTimeout), None, None]
             }
-            State::Waiting(_) | State::Opening => [total(), None],
+            State::Waiting(_) | State::Opening => [total(), attempt(), None],
+            State::Resting(_) => [total(), None, None],
             State::Running(active) => {
                 let flow = active.flow();
                 let step = match flow {
@@ -266,9 +308,9 @@ impl Job {
                         after(self.hop_started, limit, ErrorKind::ConnectTimeout)
                     }
                 };
-                [total(), step]
+                [total(), attempt(), step]
             }
-            State::Storing(..) | State::Moving => [None, None],
+            State::Storing(..) | State::Moving => [None, None, None],
         }
     }
 }

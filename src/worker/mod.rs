@@ -9,6 +9,7 @@ mod job;
 mod public_suffix;
 pub(crate) mod reachability;
 mod redirect;
+mod retry;
 
 use std::cell::{Cell, RefCell};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -39,6 +40,7 @@ use deadlines::Deadlines;
 use exchange::{Exchange, Flow, Notice, Outlet, Sink};
 use job::{Job, State};
 use reachability::{FIRST_PROBE, Host, Watches, probe_token};
+use retry::Backoff;
 use url::Url;
 
 /// Commands taken before transfers get their turn again.
@@ -168,8 +170,9 @@ struct Worker {
     cookies: Jar,
     /// When the machine's network is looked at again.
     network_due: Option<Duration>,
-    /// Jobs in the table.
+    /// Jobs in the table, and those of them that wait for their next attempt.
     live: u32,
+    resting: u32,
     sequence: u64,
     /// Requests that paused until events are drained.
     starved: Vec<RequestId>,
@@ -216,6 +219,7 @@ impl Worker {
             network_due: Some(Duration::ZERO),
             clock: Clock { start: Instant::now(), stopped: Duration::ZERO, suspended: None },
             live: 0,
+            resting: 0,
             sequence: 0,
             starved: Vec::new(),
             full: false,
@@ -277,7 +281,7 @@ impl Worker {
     }
 
     fn publish(&self) {
-        let waiting = self.admission.waiting();
+        let waiting = self.admission.waiting() + self.resting;
         let counters = &self.counters;
         counters.waiting.store(waiting, Ordering::Relaxed);
         counters.active.store(self.live.saturating_sub(waiting), Ordering::Relaxed);
@@ -499,6 +503,11 @@ impl Worker {
             job.place = Some(host);
         }
         job.started.get_or_insert(now);
+        if job.attempt_started.is_none() {
+            job.attempt_started = Some(now);
+            job.timing.attempts += 1;
+            job.backoff = Backoff::after(job.timing.attempts, &job.request.retry, job.total_deadline(&self.config));
+        }
         if let (RequestBody::File(file), true) = (&job.request.body, job.has_body) {
             let location = self.config.locate(file);
             self.outlet.to_disk(Op::Open(job.key(), location, job.request.text_encoding()));
@@ -537,6 +546,7 @@ impl Worker {
         (flow.began, flow.told) = (job.began, job.told);
         flow.attempt = job.attempt;
         flow.effective_url = job.effective_url();
+        flow.backoff = job.backoff.filter(|_| job.may_be_sent_twice());
         flow.owner = job.owner;
         if job.place.is_some_and(|host| self.admission.shares_connections(host)) {
             flow.max_connections = MAX_HTTP2_CONNECTIONS;
@@ -662,8 +672,11 @@ impl Worker {
         }
         let failure = flow.failure.take();
         let redirect = flow.redirect.take().filter(|_| failure.is_none());
+        let again = flow.again.take().filter(|_| failure.is_none());
+        // What becomes of such a response's body does not matter.
+        let decided = redirect.is_some() || again.is_some();
         let failure = match code {
-            Some(code) if failure.is_none() && code != curl_sys::CURLE_OK && redirect.is_none() => {
+            Some(code) if failure.is_none() && code != curl_sys::CURLE_OK && !decided => {
                 if flow.crowded {
                     return self.wait_for_stream(job, easy);
                 }
@@ -677,7 +690,7 @@ impl Worker {
             Some(_) if flow.status == 407 && easy.used_proxy() => {
                 Some(Failure::new(ErrorKind::Proxy, "the proxy asks for a user name and password (407)"))
             }
-            _ => failure.or_else(|| flow.incomplete().filter(|_| redirect.is_none())),
+            _ => failure.or_else(|| flow.incomplete().filter(|_| !decided)),
         };
         let made = easy.connections();
         self.connections += made;
@@ -688,10 +701,30 @@ impl Worker {
                 job.restarted = true;
                 self.try_again(job, &mut flow);
             }
-            (Some(failure), _) => self.fail(job, flow, failure),
+            (Some(failure), _) => match job.wait_after(&failure, self.now()) {
+                Some(delay) => self.rest(job, flow, Some(failure), delay),
+                None => self.fail(job, flow, failure),
+            },
+            (None, None) if let Some(delay) = again => self.rest(job, flow, None, delay),
             (None, Some(location)) => self.redirect(job, flow, &location),
             (None, None) => self.store_or_end(job, flow),
         }
+    }
+
+    /// Lets a failed attempt be followed by another, from the first hop on.
+    fn rest(&mut self, mut job: Box<Job>, mut flow: Box<Flow>, failure: Option<Failure>, delay: Duration) {
+        self.discard(&mut flow, job.key());
+        self.leave_place(&mut job);
+        if job.request.retry.events {
+            let mut response = exchange::response_of(&mut flow, None);
+            response.failure = failure.map(|failure| (failure.kind, Text::from(failure.message)));
+            (response.timing, response.retry_delay) = (job.timing, delay);
+            self.outlet.events.push(job.event(EventKind::Retry, job.told, -1, Some(response)));
+        }
+        job.start_over();
+        job.state = State::Resting(self.now() + delay);
+        self.resting += 1;
+        self.put(job);
     }
 
     /// Makes the present hop again from its start.
@@ -784,6 +817,10 @@ impl Worker {
         match &mut job.state {
             State::Waiting(host) => {
                 self.admission.withdraw(*host, job.rank);
+                self.end(job, None, Some(failure));
+            }
+            State::Resting(_) => {
+                self.resting -= 1;
                 self.end(job, None, Some(failure));
             }
             State::Opening => {
@@ -916,6 +953,11 @@ impl Worker {
             let Some(job) = self.job(id).filter(|job| job.appointment == Some(at)) else { continue };
             job.appointment = None;
             let Some(job) = self.take(id) else { continue };
+            if matches!(job.state, State::Resting(until) if until <= now) {
+                self.resting -= 1;
+                self.enqueue(job);
+                continue;
+            }
             let overdue = job.overdue(&self.config, now);
             self.put(job);
             if let Some(failure) = overdue {
@@ -933,6 +975,7 @@ impl Worker {
     fn recover(&mut self) {
         self.outlet.notices.replace(Vec::new());
         self.starved.clear();
+        self.resting = 0;
         self.admission = Admission::new(self.config.max_active, self.config.max_active_per_host);
         for mut job in std::mem::take(&mut self.jobs).into_iter().flatten() {
             job.place = None;

@@ -75,7 +75,7 @@ static void check_layouts(void)
     AT(sortie_client_config, reachability_interval_ms, 184);
     AT(sortie_client_config, reserved, 188);
 
-    CHECK(sizeof(sortie_request_desc) >= 176);
+    CHECK(sizeof(sortie_request_desc) >= 192);
     AT(sortie_request_desc, struct_size, 0);
     AT(sortie_request_desc, flags, 4);
     AT(sortie_request_desc, url, 8);
@@ -105,6 +105,10 @@ static void check_layouts(void)
     AT(sortie_request_desc, bearer_token, 152);
     AT(sortie_request_desc, expected_sha256, 160);
     AT(sortie_request_desc, expected_length, 168);
+    AT(sortie_request_desc, max_attempts, 176);
+    AT(sortie_request_desc, retry_delay_ms, 180);
+    AT(sortie_request_desc, max_retry_delay_ms, 184);
+    AT(sortie_request_desc, attempt_timeout_ms, 188);
 
     /* Programs make arrays of these: not a byte more, ever. */
     SIZE(sortie_event, 128);
@@ -124,7 +128,9 @@ static void check_layouts(void)
     AT(sortie_event, details, 88);
     AT(sortie_event, network, 96);
     AT(sortie_event, reserved_flags, 100);
-    AT(sortie_event, reserved, 104);
+    AT(sortie_event, attempts, 104);
+    AT(sortie_event, retry_delay_ms, 108);
+    AT(sortie_event, reserved, 112);
 
     CHECK(sizeof(sortie_timing) >= 56);
     AT(sortie_timing, struct_size, 0);
@@ -175,6 +181,7 @@ static void check_numbers(void)
     CHECK_EQUAL(SORTIE_EVENT_PROGRESS, 2);
     CHECK_EQUAL(SORTIE_EVENT_ENDED, 4);
     CHECK_EQUAL(SORTIE_EVENT_REACHABILITY, 5);
+    CHECK_EQUAL(SORTIE_EVENT_RETRY, 7);
 
     CHECK_EQUAL(SORTIE_ERROR_NONE, 0);
     CHECK_EQUAL(SORTIE_ERROR_RESOLVE, 1);
@@ -230,6 +237,8 @@ static void check_numbers(void)
     CHECK_EQUAL(SORTIE_REQUEST_NO_SYNC, 8);
     CHECK_EQUAL(SORTIE_REQUEST_RAW_TEXT, 16);
     CHECK_EQUAL(SORTIE_REQUEST_NO_COOKIES, 32);
+    CHECK_EQUAL(SORTIE_REQUEST_RETRY_ANY_METHOD, 1024);
+    CHECK_EQUAL(SORTIE_REQUEST_RETRY_EVENTS, 2048);
     CHECK_EQUAL(SORTIE_CLIENT_NO_COOKIES, 1);
     CHECK_EQUAL(SORTIE_NETWORK_REACHABLE, 1);
     CHECK_EQUAL(SORTIE_NETWORK_CONNECTION_REQUIRED, 2);

@@ -292,6 +292,10 @@ pub struct Req {
     pub bearer_token: Option<String>,
     pub expected_sha256: Option<String>,
     pub expected_length: u64,
+    pub max_attempts: u32,
+    pub retry_delay_ms: u32,
+    pub max_retry_delay_ms: u32,
+    pub attempt_timeout_ms: u32,
 }
 
 macro_rules! setters {
@@ -336,6 +340,10 @@ impl Req {
         queue_timeout_ms: u32,
         max_body_bytes: u64,
         expected_length: u64,
+        max_attempts: u32,
+        retry_delay_ms: u32,
+        max_retry_delay_ms: u32,
+        attempt_timeout_ms: u32,
     }
 
     pub fn header(mut self, name: &str, value: &str) -> Req {
@@ -410,6 +418,10 @@ impl Req {
         desc.bearer_token = strings.optional(self.bearer_token.as_deref());
         desc.expected_sha256 = strings.optional(self.expected_sha256.as_deref());
         desc.expected_length = self.expected_length;
+        desc.max_attempts = self.max_attempts;
+        desc.retry_delay_ms = self.retry_delay_ms;
+        desc.max_retry_delay_ms = self.max_retry_delay_ms;
+        desc.attempt_timeout_ms = self.attempt_timeout_ms;
         submit_raw(client, &desc)
     }
 }
@@ -446,6 +458,8 @@ pub struct Event {
     pub effective_url: Option<String>,
     pub status_line: Option<String>,
     pub network: u32,
+    pub attempts: u32,
+    pub retry_delay_ms: u32,
     pub timing: Option<Timing>,
 }
 
@@ -464,8 +478,14 @@ pub struct Timing {
 impl Event {
     /// Copies an event of the last poll and checks what every event promises.
     pub fn copy(event: &sortie_event) -> Event {
-        assert_eq!((event.reserved_flags, event.reserved), (0, [0; 3]), "the tail is zero");
-        let types = [SORTIE_EVENT_BEGAN, SORTIE_EVENT_PROGRESS, SORTIE_EVENT_ENDED, SORTIE_EVENT_REACHABILITY];
+        assert_eq!((event.reserved_flags, event.reserved), (0, [0; 2]), "the tail is zero");
+        let types = [
+            SORTIE_EVENT_BEGAN,
+            SORTIE_EVENT_PROGRESS,
+            SORTIE_EVENT_ENDED,
+            SORTIE_EVENT_REACHABILITY,
+            SORTIE_EVENT_RETRY,
+        ];
         assert!(types.contains(&event.r#type));
         let body = (!event.body.is_null()).then(|| {
             let length = usize::try_from(event.body_length).expect("it is in memory");
@@ -493,6 +513,8 @@ impl Event {
             // SAFETY: an event of the last poll.
             status_line: copy_text(unsafe { sortie_event_status_line(event) }),
             network: event.network,
+            attempts: event.attempts,
+            retry_delay_ms: event.retry_delay_ms,
             timing: copy_timing(event),
         };
         copy.check();
@@ -508,7 +530,11 @@ impl Event {
         }
         assert_eq!(self.message.is_some(), self.error != SORTIE_ERROR_NONE, "a message with every error: {self:?}");
         assert!(self.message.as_deref() != Some(""), "an error says what went wrong: {self:?}");
-        assert!(ended || self.error == SORTIE_ERROR_NONE, "only ENDED has an error: {self:?}");
+        let retry = self.kind == SORTIE_EVENT_RETRY;
+        assert!(ended || retry || self.error == SORTIE_ERROR_NONE, "only ENDED and RETRY have an error: {self:?}");
+        assert!(!retry || self.error != SORTIE_ERROR_NONE || self.status != 0, "RETRY says why: {self:?}");
+        assert!(retry || self.retry_delay_ms == 0, "{self:?}");
+        assert!(ended || retry || self.attempts == 0, "{self:?}");
         assert!(self.error <= SORTIE_ERROR_ENCODE, "{self:?}");
         assert!(
             self.file_path.is_none() || (ended && self.error == SORTIE_ERROR_NONE && self.body.is_none()),
@@ -640,7 +666,7 @@ impl Ledger {
         match event.kind {
             SORTIE_EVENT_BEGAN => assert!(!std::mem::replace(&mut seen.began, true), "a second BEGAN: {event:?}"),
             SORTIE_EVENT_PROGRESS => assert!(seen.began, "PROGRESS before BEGAN: {event:?}"),
-            SORTIE_EVENT_REACHABILITY => {}
+            SORTIE_EVENT_REACHABILITY | SORTIE_EVENT_RETRY => {}
             _ => {
                 seen.ended = true;
                 self.ended += 1;
