@@ -314,6 +314,13 @@
 #define SORTIE_REQUEST_NO_COOKIES 32
 
 /**
+ * sortie_request_desc.flags: what has come of a file when its download breaks off (a lost connection, a cancel, a killed
+ * process) stays beside its target, as NAME.sortie-part and NAME.sortie-resume, and a later request with this flag for the
+ * same URL and file asks only for the rest. For GET with response_path. To give up on it, remove those two files.
+ */
+#define SORTIE_REQUEST_RESUME 512
+
+/**
  * sortie_request_desc.flags: with max_attempts, make methods again that are not idempotent, such as POST.
  */
 #define SORTIE_REQUEST_RETRY_ANY_METHOD 1024

@@ -247,6 +247,7 @@ pub struct Request {
     pub(crate) cookies: bool,
     pub(crate) expected: Expected,
     pub(crate) retry: Retry,
+    pub(crate) resume: bool,
 }
 
 impl Request {
@@ -291,6 +292,7 @@ impl Request {
             cookies: true,
             expected: Expected::default(),
             retry: Retry::default(),
+            resume: false,
         })
     }
 
@@ -426,6 +428,14 @@ impl Request {
             Refusal::new(Reason::Argument, format!("expected_sha256 '{shown}' is not 64 hexadecimal digits"))
         })?);
         Ok(self)
+    }
+
+    /// Whether a file that breaks off stays beside its target, so that a later request for the same URL and file goes on with
+    /// it. For GET into a file, without a Range of one's own.
+    #[must_use]
+    pub fn resume(mut self, resume: bool) -> Request {
+        self.resume = resume;
+        self
     }
 
     /// Asks for BEGAN and PROGRESS events.
@@ -585,10 +595,27 @@ impl Request {
         }
     }
 
+    fn check_resume(&self) -> Result<(), Refusal> {
+        let refuse = |what| Err(Refusal::new(Reason::Argument, format!("a request that resumes {what}")));
+        if self.response_file.is_none() {
+            return refuse("needs a response file");
+        }
+        if self.method_or_default() != "GET" || !matches!(self.body, RequestBody::None) {
+            return refuse("must be GET without a body");
+        }
+        if ["Range", "If-Range"].iter().any(|name| self.headers.get(name).is_some()) {
+            return refuse("cannot have a Range or If-Range header of its own");
+        }
+        Ok(())
+    }
+
     /// Checks what only the whole request shows.
     pub(crate) fn check(&self) -> Result<(), Refusal> {
         if self.method_or_default() == "HEAD" && !matches!(self.body, RequestBody::None) {
             return Err(Refusal::new(Reason::Argument, "a HEAD request cannot have a body"));
+        }
+        if self.resume {
+            self.check_resume()?;
         }
         if let Some(label) = self.text_charset().filter(|label| !charset::is_known(label)) {
             let message = format!("Content-Type: charset '{}' is unknown", label.escape_default());

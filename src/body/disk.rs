@@ -1,31 +1,25 @@
 //! The disk's own thread: files are opened, read, written, synced and renamed here and nowhere else, so that neither a
 //! frame nor another transfer ever waits for a disk.
 //!
-//! A download is written to `NAME.sortie-part` beside its target, under a lock, and replaces the target in one rename
-//! when it is whole. Files below a base directory are reached through that directory's handle, which no name and no link
-//! leads out of.
+//! Files that are being written are in [`part`](super::part).
 
 use std::collections::HashMap;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use cap_std::ambient_authority;
-use cap_std::fs::{Dir, OpenOptions};
-use crossbeam_channel::Receiver;
+use cap_std::fs::OpenOptions;
+use crossbeam_channel::{Receiver, TryRecvError};
 use encoding_rs::Encoding;
 
-use super::integrity::{Expected, Hasher};
+use super::integrity::Expected;
+use super::part::{PART_SUFFIX, Part, failure, folder, no_waiting};
 use super::recoding::{Broken, Recoded};
+use super::resume::{Left, Resumable, Start};
 use crate::error::{ErrorKind, Failure};
 use crate::slots::RequestId;
 use crate::text::Text;
-
-/// What a file is called while it is being written.
-const PART_SUFFIX: &str = ".sortie-part";
-/// How often a part is looked at again because others renamed it.
-const MAX_TRIES: usize = 8;
 
 /// A request, and which of its attempts: a file of an earlier attempt is not mistaken for the present one's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,7 +37,7 @@ pub(crate) struct Location {
 }
 
 impl Location {
-    fn full(&self) -> PathBuf {
+    pub(super) fn full(&self) -> PathBuf {
         match &self.base {
             Some(base) => base.join(&self.path),
             None => std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone()),
@@ -55,12 +49,18 @@ impl Location {
 pub(crate) enum Op {
     /// Start writing a file, which has to be this.
     Create(Key, Location, Expected),
+    /// Look at what is there of a file that may be gone on with.
+    Prepare(Key, Location, Expected, Box<Resumable>),
+    /// Start writing it from here.
+    Begin(Key, Box<Start>),
     /// Write at its end.
     Write(Key, Vec<u8>),
     /// It is whole: sync it if asked to, and give it its name.
     Commit(Key, bool),
-    /// Remove what was written.
+    /// Let go of what was written: it stays if it may be gone on with, else it is removed.
     Discard(Key),
+    /// Remove what was written in any case.
+    Remove(Key),
     /// Open a file to read; if it is text, in this encoding.
     Open(Key, Location, Option<&'static Encoding>),
     /// Read this many bytes from an offset.
@@ -88,13 +88,15 @@ pub(crate) enum Outcome {
     Written(Vec<u8>),
     /// The file has its name: this full path.
     Committed(Text),
-    /// What was written is removed, if there was anything.
+    /// The file is open, and this is there of it.
+    Prepared(Option<Left>),
+    /// What was written is let go of, if there was anything.
     Discarded,
     /// The file is open and has this length.
     Opened(u64),
     /// Bytes from this offset. Fewer than asked for: the file ended there.
     Chunk(u64, Vec<u8>),
-    /// A write to the file failed; nothing of it is left.
+    /// A write to the file failed; it is let go of.
     WriteFailed(Failure),
     /// A read from the file failed; it is closed.
     ReadFailed(Failure),
@@ -106,28 +108,37 @@ pub(crate) enum Outcome {
 /// out.
 pub(crate) fn run(operations: &Receiver<Op>, closing: &dyn Fn() -> bool, reply: &dyn Fn(Reply)) {
     let mut disk = Disk::default();
-    for operation in operations {
-        if matches!(operation, Op::Quit) {
+    loop {
+        let operation = match operations.try_recv() {
+            Ok(operation) => Some(operation),
+            Err(TryRecvError::Empty) if disk.is_behind() => None,
+            Err(_) => match operations.recv() {
+                Ok(operation) => Some(operation),
+                Err(_) => break,
+            },
+        };
+        if matches!(operation, Some(Op::Quit)) {
             break;
         }
         if closing() {
             disk.discard_all();
-            if !matches!(operation, Op::Save(..)) {
+            if !matches!(operation, Some(Op::Save(..))) {
                 continue;
             }
         }
-        let (key, writing) = operation.subject();
-        let outcome = catch_unwind(AssertUnwindSafe(|| disk.carry_out(operation))).unwrap_or_else(|_| {
-            let failure = Failure::new(ErrorKind::Internal, "a panic was caught in the disk's thread");
-            Some(if writing {
-                key.and_then(|key| disk.writers.remove(&key)).into_iter().for_each(Writer::discard);
-                Outcome::WriteFailed(failure)
-            } else {
-                Outcome::ReadFailed(failure)
-            })
-        });
-        if let (Some(key), Some(outcome)) = (key, outcome) {
-            reply(Reply { key, outcome });
+        if let Some(operation) = operation {
+            let (key, writing) = operation.subject();
+            let outcome = catch_unwind(AssertUnwindSafe(|| disk.carry_out(operation)));
+            let outcome = outcome.unwrap_or_else(|_| key.map(|key| disk.after_panic(key, writing)));
+            if let (Some(key), Some(outcome)) = (key, outcome) {
+                reply(Reply { key, outcome });
+            }
+        }
+        if let Some(key) = disk.first_behind() {
+            let outcome = catch_unwind(AssertUnwindSafe(|| disk.catch_up(key)));
+            if let Some(outcome) = outcome.unwrap_or_else(|_| Some(disk.after_panic(key, true))) {
+                reply(Reply { key, outcome });
+            }
         }
     }
     disk.discard_all();
@@ -137,7 +148,13 @@ impl Op {
     /// Whose operation it is, and whether it is about a file being written.
     fn subject(&self) -> (Option<Key>, bool) {
         match self {
-            Op::Create(key, _, _) | Op::Write(key, _) | Op::Commit(key, _) | Op::Discard(key) => (Some(*key), true),
+            Op::Create(key, _, _)
+            | Op::Prepare(key, ..)
+            | Op::Begin(key, _)
+            | Op::Write(key, _)
+            | Op::Commit(key, _)
+            | Op::Discard(key)
+            | Op::Remove(key) => (Some(*key), true),
             Op::Open(key, _, _) | Op::Read(key, _, _) | Op::Close(key) => (Some(*key), false),
             Op::Free(_) | Op::Save(..) | Op::Closing | Op::Quit => (None, false),
         }
@@ -146,46 +163,100 @@ impl Op {
 
 #[derive(Default)]
 struct Disk {
-    writers: HashMap<Key, Writer>,
+    writers: HashMap<Key, Part>,
     readers: HashMap<Key, Reader>,
 }
 
 impl Disk {
     fn discard_all(&mut self) {
-        for (_, writer) in self.writers.drain() {
-            writer.discard();
+        for (_, part) in self.writers.drain() {
+            part.discard(true);
         }
+    }
+
+    fn after_panic(&mut self, key: Key, writing: bool) -> Outcome {
+        let failure = Failure::new(ErrorKind::Internal, "a panic was caught in the disk's thread");
+        if !writing {
+            return Outcome::ReadFailed(failure);
+        }
+        self.writers.remove(&key).into_iter().for_each(Part::remove);
+        Outcome::WriteFailed(failure)
+    }
+
+    /// Whether there is something to hash that was there before.
+    fn is_behind(&self) -> bool {
+        self.first_behind().is_some()
+    }
+
+    fn first_behind(&self) -> Option<Key> {
+        self.writers.iter().find(|(_, part)| part.is_behind()).map(|(key, _)| *key)
+    }
+
+    /// Hashes a little of it, between other operations; a file that was only waiting for that gets its name.
+    fn catch_up(&mut self, key: Key) -> Option<Outcome> {
+        let part = self.writers.get_mut(&key)?;
+        match part.catch_up() {
+            Ok(()) => {
+                let sync = part.whole.filter(|_| !part.is_behind())?;
+                Some(self.commit(key, sync)?)
+            }
+            Err(failure) => Some(self.give_up(key, failure)),
+        }
+    }
+
+    fn commit(&mut self, key: Key, sync: bool) -> Option<Outcome> {
+        let part = self.writers.get_mut(&key)?;
+        if part.is_behind() {
+            part.whole = Some(sync);
+            return None;
+        }
+        Some(match self.writers.remove(&key)?.commit(sync) {
+            Ok(path) => Outcome::Committed(path),
+            Err(failure) => Outcome::WriteFailed(failure),
+        })
+    }
+
+    fn give_up(&mut self, key: Key, failure: Failure) -> Outcome {
+        if let Some(part) = self.writers.remove(&key) {
+            part.discard(false);
+        }
+        Outcome::WriteFailed(failure)
     }
 
     fn carry_out(&mut self, operation: Op) -> Option<Outcome> {
         match operation {
-            Op::Create(key, location, expected) => match Writer::create(&location, expected) {
-                Ok(writer) => {
-                    self.writers.insert(key, writer);
+            Op::Create(key, location, expected) => match Part::create(&location, expected) {
+                Ok(part) => {
+                    self.writers.insert(key, part);
                     None
                 }
                 Err(failure) => Some(Outcome::WriteFailed(failure)),
             },
-            // A file that could not be created or written has been told of: what else comes for it is dropped.
-            Op::Write(key, bytes) => {
-                let writer = self.writers.get_mut(&key)?;
-                match writer.write(&bytes) {
-                    Ok(()) => Some(Outcome::Written(bytes)),
-                    Err(error) => {
-                        let failure = writer.failure("write", &error);
-                        self.writers.remove(&key)?.discard();
-                        Some(Outcome::WriteFailed(failure))
-                    }
+            Op::Prepare(key, location, expected, wanted) => Some(match Part::prepare(&location, expected, *wanted) {
+                Ok((part, left)) => {
+                    self.writers.insert(key, part);
+                    Outcome::Prepared(left)
                 }
-            }
-            Op::Commit(key, sync) => Some(match self.writers.remove(&key)?.commit(sync) {
-                Ok(path) => Outcome::Committed(path),
                 Err(failure) => Outcome::WriteFailed(failure),
             }),
+            // A file that could not be created or written has been told of: what else comes for it is dropped.
+            Op::Begin(key, start) => match self.writers.get_mut(&key)?.begin(*start) {
+                Ok(()) => None,
+                Err(failure) => Some(self.give_up(key, failure)),
+            },
+            Op::Write(key, bytes) => Some(match self.writers.get_mut(&key)?.write(&bytes) {
+                Ok(()) => Outcome::Written(bytes),
+                Err(failure) => self.give_up(key, failure),
+            }),
+            Op::Commit(key, sync) => self.commit(key, sync),
             Op::Discard(key) => {
-                if let Some(writer) = self.writers.remove(&key) {
-                    writer.discard();
+                if let Some(part) = self.writers.remove(&key) {
+                    part.discard(false);
                 }
+                Some(Outcome::Discarded)
+            }
+            Op::Remove(key) => {
+                self.writers.remove(&key).into_iter().for_each(Part::remove);
                 Some(Outcome::Discarded)
             }
             Op::Open(key, location, encoding) => Some(match Reader::open(&location, encoding) {
@@ -241,188 +312,6 @@ fn save(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let _ = std::fs::remove_file(&part);
     }
     saved
-}
-
-/// What went wrong with a file, in words that name it.
-fn failure(verb: &str, path: &Path, error: &io::Error) -> Failure {
-    let kind = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::DiskFull,
-        _ => ErrorKind::File,
-    };
-    Failure::new(kind, format!("cannot {verb} '{}': {error}", path.display()))
-}
-
-/// The directory that holds a file, and the file's name in it.
-fn folder(location: &Location, make_missing: bool) -> io::Result<(Dir, PathBuf)> {
-    let nameless = || io::Error::new(io::ErrorKind::InvalidInput, "the path has no file name");
-    let name = PathBuf::from(location.path.file_name().ok_or_else(nameless)?);
-    let parent = location.path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let Some(base) = &location.base else {
-        return Ok((Dir::open_ambient_dir(parent.unwrap_or(Path::new(".")), ambient_authority())?, name));
-    };
-    let base = Dir::open_ambient_dir(base, ambient_authority())?;
-    let Some(parent) = parent else { return Ok((base, name)) };
-    if make_missing {
-        base.create_dir_all(parent)?;
-    }
-    Ok((base.open_dir(parent)?, name))
-}
-
-/// A file that is being written.
-struct Writer {
-    folder: Dir,
-    part: PathBuf,
-    name: PathBuf,
-    full: PathBuf,
-    file: File,
-    hasher: Option<Hasher>,
-}
-
-impl Writer {
-    fn create(location: &Location, expected: Expected) -> Result<Writer, Failure> {
-        let full = location.full();
-        Writer::create_part(location, &full, expected).map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => {
-                let message = format!("cannot write '{}': another request is writing to it", full.display());
-                Failure::new(ErrorKind::File, message)
-            }
-            _ => failure("write", &full, &error),
-        })
-    }
-
-    fn create_part(location: &Location, full: &Path, expected: Expected) -> io::Result<Writer> {
-        let (folder, name) = folder(location, true)?;
-        if folder.symlink_metadata(&name).is_ok_and(|metadata| metadata.is_dir()) {
-            return Err(io::Error::new(io::ErrorKind::IsADirectory, "a directory has that name"));
-        }
-        let mut part = name.clone().into_os_string();
-        part.push(PART_SUFFIX);
-        let part = PathBuf::from(part);
-        for _ in 0..MAX_TRIES {
-            let (file, made) = open_part(&folder, &part)?;
-            match usable(&folder, &part, &file) {
-                Ok(true) => {
-                    let hasher = expected.hasher();
-                    return Ok(Writer { folder, part, name, full: full.to_owned(), file, hasher });
-                }
-                Ok(false) => {}
-                Err(error) => {
-                    if made {
-                        let _ = folder.remove_file(&part);
-                    }
-                    return Err(error);
-                }
-            }
-        }
-        Err(io::Error::new(io::ErrorKind::WouldBlock, "others keep taking its part"))
-    }
-
-    fn failure(&self, verb: &str, error: &io::Error) -> Failure {
-        failure(verb, &self.full, error)
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if let Some(hasher) = &mut self.hasher {
-            hasher.feed(bytes);
-        }
-        self.file.write_all(bytes)
-    }
-
-    fn commit(self, sync: bool) -> Result<Text, Failure> {
-        if let Some(Err(failure)) = self.hasher.as_ref().map(Hasher::check) {
-            self.discard();
-            return Err(failure);
-        }
-        let named = (if sync { self.file.sync_data() } else { Ok(()) })
-            .and_then(|()| self.folder.rename(&self.part, &self.folder, &self.name));
-        match named {
-            Ok(()) => Ok(Text::from(self.full.to_string_lossy().into_owned())),
-            Err(error) => {
-                let failure = self.failure("write", &error);
-                self.discard();
-                Err(failure)
-            }
-        }
-    }
-
-    fn discard(self) {
-        // It can only be gone already, with its folder.
-        let _ = self.folder.remove_file(&self.part);
-    }
-}
-
-/// Opens the file to write to: a new one, or one that a killed process has left. Tells whether it is new.
-fn open_part(folder: &Dir, part: &Path) -> io::Result<(File, bool)> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    match folder.open_with(part, &options) {
-        Ok(file) => return Ok((file.into_std(), true)),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(error),
-    }
-    let mut options = OpenOptions::new();
-    options.write(true);
-    no_waiting(&mut options, true);
-    Ok((folder.open_with(part, &options)?.into_std(), false))
-}
-
-/// Locks and empties a part. `false`: it is no longer what has its name, and another try is due.
-fn usable(folder: &Dir, part: &Path, file: &File) -> io::Result<bool> {
-    if !is_plain(&file.metadata()?) {
-        let what = "what has its part's name is not a regular file of its own";
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
-    }
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
-        // A file system without locks: nothing can be told of others there.
-        Err(TryLockError::Error(_)) => {}
-    }
-    // Whoever held the lock may have renamed the file to its target meanwhile: that one must not be touched.
-    if !still_named(folder, part, file)? {
-        return Ok(false);
-    }
-    file.set_len(0)?;
-    Ok(true)
-}
-
-/// Whether a file is a regular one with a single name: emptying it empties nothing else.
-fn is_plain(metadata: &std::fs::Metadata) -> bool {
-    #[cfg(unix)]
-    let single = std::os::unix::fs::MetadataExt::nlink(metadata) <= 1;
-    #[cfg(not(unix))]
-    let single = true;
-    metadata.is_file() && single
-}
-
-/// Opening must not wait, as it would for the other end of a named pipe; nor, where a link has no business, follow one.
-fn no_waiting(options: &mut OpenOptions, no_link: bool) {
-    #[cfg(unix)]
-    {
-        use cap_std::fs::OpenOptionsExt;
-        options.custom_flags(libc::O_NONBLOCK | if no_link { libc::O_NOFOLLOW } else { 0 });
-    }
-    #[cfg(not(unix))]
-    let _ = (options, no_link);
-}
-
-/// Whether a name still leads to an open file.
-#[cfg(unix)]
-fn still_named(folder: &Dir, name: &Path, file: &File) -> io::Result<bool> {
-    use cap_std::fs::MetadataExt as _;
-    use std::os::unix::fs::MetadataExt as _;
-    let open = file.metadata()?;
-    match folder.symlink_metadata(name) {
-        Ok(named) => Ok((named.dev(), named.ino()) == (open.dev(), open.ino())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-/// Whether a name still leads to an open file: elsewhere an open file cannot be renamed by others.
-#[cfg(not(unix))]
-fn still_named(_: &Dir, _: &Path, _: &File) -> io::Result<bool> {
-    Ok(true)
 }
 
 /// A file that is being read.
@@ -551,11 +440,11 @@ mod tests {
     #[test]
     fn two_writers_of_one_file_are_told_apart() {
         let folder = tempfile::tempdir().unwrap();
-        let first = Writer::create(&location(&folder, "a"), Expected::default()).unwrap();
-        let refused = Writer::create(&location(&folder, "a"), Expected::default()).err().unwrap();
+        let first = Part::create(&location(&folder, "a"), Expected::default()).unwrap();
+        let refused = Part::create(&location(&folder, "a"), Expected::default()).err().unwrap();
         assert!(refused.message.contains("another request"), "{refused}");
-        first.discard();
-        Writer::create(&location(&folder, "a"), Expected::default()).unwrap().commit(false).unwrap();
+        first.discard(false);
+        Part::create(&location(&folder, "a"), Expected::default()).unwrap().commit(false).unwrap();
         assert_eq!(names(&folder), ["a"]);
     }
 
@@ -569,14 +458,14 @@ mod tests {
         std::fs::hard_link(&other, folder.path().join("b.sortie-part")).unwrap();
         for name in ["a", "b"] {
             assert_eq!(
-                Writer::create(&location(&folder, name), Expected::default()).err().unwrap().kind,
+                Part::create(&location(&folder, name), Expected::default()).err().unwrap().kind,
                 ErrorKind::File,
                 "{name}"
             );
         }
         assert_eq!(std::fs::read(&other).unwrap(), b"precious");
         std::fs::write(folder.path().join("c.sortie-part"), "left by a killed process").unwrap();
-        Writer::create(&location(&folder, "c"), Expected::default()).unwrap().commit(false).unwrap();
+        Part::create(&location(&folder, "c"), Expected::default()).unwrap().commit(false).unwrap();
         assert_eq!(std::fs::read(folder.path().join("c")).unwrap(), b"");
     }
 
@@ -587,10 +476,7 @@ mod tests {
         std::fs::write(outside.path().join("secret"), "x").unwrap();
         std::os::unix::fs::symlink(outside.path(), folder.path().join("out")).unwrap();
         std::os::unix::fs::symlink(outside.path().join("secret"), folder.path().join("file")).unwrap();
-        assert_eq!(
-            Writer::create(&location(&folder, "out/a"), Expected::default()).err().unwrap().kind,
-            ErrorKind::File
-        );
+        assert_eq!(Part::create(&location(&folder, "out/a"), Expected::default()).err().unwrap().kind, ErrorKind::File);
         assert_eq!(Reader::open(&location(&folder, "out/secret"), None).err().unwrap().kind, ErrorKind::File);
         assert_eq!(Reader::open(&location(&folder, "file"), None).err().unwrap().kind, ErrorKind::File);
         assert_eq!(names(&outside), ["secret"]);
@@ -601,7 +487,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("d")).unwrap();
         assert!(
-            Writer::create(&location(&folder, "d"), Expected::default()).err().unwrap().message.contains("directory")
+            Part::create(&location(&folder, "d"), Expected::default()).err().unwrap().message.contains("directory")
         );
         assert!(Reader::open(&location(&folder, "d"), None).err().unwrap().message.contains("not a regular file"));
         assert!(Reader::open(&location(&folder, "none"), None).is_err());

@@ -5,5 +5,7 @@ pub(crate) mod content_type;
 pub(crate) mod decoding;
 pub(crate) mod disk;
 pub(crate) mod integrity;
+mod part;
 pub(crate) mod recoding;
+pub(crate) mod resume;
 pub(crate) mod source;

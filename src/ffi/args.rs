@@ -244,6 +244,7 @@ pub(super) unsafe fn request(desc: &sortie_request_desc) -> Result<Request, Refu
         | SORTIE_REQUEST_NO_SYNC
         | SORTIE_REQUEST_RAW_TEXT
         | SORTIE_REQUEST_NO_COOKIES
+        | SORTIE_REQUEST_RESUME
         | SORTIE_REQUEST_RETRY_ANY_METHOD
         | SORTIE_REQUEST_RETRY_EVENTS;
     known_flags(desc.flags, FLAGS)?;
@@ -343,6 +344,7 @@ pub(super) unsafe fn request(desc: &sortie_request_desc) -> Result<Request, Refu
         .sync(!flag(SORTIE_REQUEST_NO_SYNC))
         .raw_text(flag(SORTIE_REQUEST_RAW_TEXT))
         .cookies(!flag(SORTIE_REQUEST_NO_COOKIES))
+        .resume(flag(SORTIE_REQUEST_RESUME))
         .timeout(limit(desc.timeout_ms))
         .connect_timeout(limit(desc.connect_timeout_ms))
         .stall_timeout(limit(desc.stall_timeout_ms))

@@ -180,6 +180,10 @@ pub const SORTIE_REQUEST_RAW_TEXT: u32 = 16;
 /// sortie_request_desc.flags: neither send cookies nor keep what the response sets.
 pub const SORTIE_REQUEST_NO_COOKIES: u32 = 32;
 
+/// sortie_request_desc.flags: what has come of a file when its download breaks off (a lost connection, a cancel, a killed
+/// process) stays beside its target, as NAME.sortie-part and NAME.sortie-resume, and a later request with this flag for the
+/// same URL and file asks only for the rest. For GET with response_path. To give up on it, remove those two files.
+pub const SORTIE_REQUEST_RESUME: u32 = 512;
 /// sortie_request_desc.flags: with max_attempts, make methods again that are not idempotent, such as POST.
 pub const SORTIE_REQUEST_RETRY_ANY_METHOD: u32 = 1024;
 /// sortie_request_desc.flags: with max_attempts, send a SORTIE_EVENT_RETRY for each attempt that is followed by another.

@@ -18,6 +18,7 @@ use super::retry::{self, Backoff};
 use crate::body::decoding::{Broken, Decoder};
 use crate::body::disk::{Key, Location, Op};
 use crate::body::integrity::{Expected, Hasher};
+use crate::body::resume::{self, Left, Start};
 use crate::body::source::{Pull, Source};
 use crate::body::{charset, content_type};
 use crate::budget::{Body, Budget};
@@ -144,6 +145,13 @@ pub(super) struct Flow {
     pub(super) raw_text: bool,
     /// Where a 2xx body goes, if to a file.
     pub(super) file: Option<(Key, Location)>,
+    /// That file may be gone on with, and this is there of it.
+    pub(super) resumable: bool,
+    pub(super) left: Option<Left>,
+    /// What is there does not fit: the whole has to be asked for.
+    pub(super) afresh: bool,
+    /// Where the response starts in it.
+    start: Option<Start>,
     pub(super) source: Source,
 
     pub(super) status: u16,
@@ -202,6 +210,10 @@ impl Flow {
             delivered: 0,
             raw_text: request.raw_text,
             file: None,
+            resumable: false,
+            left: None,
+            afresh: false,
+            start: None,
             source,
             status: 0,
             headers: Headers::new(),
@@ -306,6 +318,16 @@ impl Flow {
         if let Some(backoff) = self.backoff.filter(|_| retry::is_passing(self.status)) {
             self.again = backoff.wait(outlet.now.get(), self.headers.get("Retry-After"));
         }
+        if self.resumable && !no_body {
+            match resume::answer(self.status, &self.headers, self.left.as_ref()) {
+                resume::Answer::Body(start) => self.start = Some(start),
+                resume::Answer::Afresh => {
+                    self.afresh = true;
+                    return false;
+                }
+                resume::Answer::Other => {}
+            }
+        }
         if no_body || self.again.is_some() {
             self.sink = Sink::Discard(0);
         } else if !self.prepare_body(outlet) {
@@ -330,6 +352,15 @@ impl Flow {
                 }
             }
         }
+        if let Some(start) = self.start.as_ref().filter(|start| start.offset > 0) {
+            // What is there already counts as received.
+            (self.received, self.delivered) = (start.offset, start.offset);
+            self.declared = match (start.length, self.declared) {
+                (Some(length), _) => i64::try_from(length).unwrap_or(-1),
+                (None, -1) => -1,
+                (None, rest) => rest.saturating_add(i64::try_from(start.offset).unwrap_or(i64::MAX)),
+            };
+        }
         let declared = u64::try_from(self.declared).unwrap_or(0);
         if self.declared >= 0
             && self.decoder.is_none()
@@ -338,9 +369,14 @@ impl Flow {
             self.failure.get_or_insert(failure);
             return false;
         }
-        match self.file.take_if(|_| (200..300).contains(&self.status)) {
+        // Of a file that may be gone on with, a part that nobody asked for is none.
+        let to_file = if self.resumable { self.start.is_some() } else { (200..300).contains(&self.status) };
+        match self.file.take_if(|_| to_file) {
             Some((key, location)) => {
-                outlet.to_disk(Op::Create(key, location, self.expected));
+                outlet.to_disk(match self.start.take() {
+                    Some(start) => Op::Begin(key, Box::new(start)),
+                    None => Op::Create(key, location, self.expected),
+                });
                 // The disk's thread makes it.
                 self.hasher = None;
                 self.sink = Sink::File(FileSink { key, buffer: outlet.disk_buffer(), in_flight: 0 });
@@ -371,7 +407,7 @@ impl Flow {
             user_data: self.user_data,
             kind: EventKind::Began,
             url: self.url.clone(),
-            transferred: 0,
+            transferred: self.received,
             estimated: self.declared,
             response: Some(Box::new(response)),
             network: Network::default(),

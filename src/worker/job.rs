@@ -11,6 +11,7 @@ use super::redirect::{NextHop, header_goes_along};
 use super::retry::{self, Backoff};
 use crate::body::content_type;
 use crate::body::disk::{Key, Op};
+use crate::body::resume::{Left, Resumable};
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure};
 use crate::event::{Event, EventKind, Network, Response, Timing};
@@ -23,7 +24,7 @@ use crate::text::Text;
 pub(super) enum State {
     /// In its host's queue.
     Waiting(HostId),
-    /// The disk is opening the file to send.
+    /// The disk is opening the file to send, or the one to go on with.
     Opening,
     /// Its last attempt has failed, and the next comes at this time.
     Resting(Duration),
@@ -71,6 +72,10 @@ pub(super) struct Job {
     pub(super) timing: Timing,
     /// Until when the client was suspended while its transfer ran, if nothing has come since.
     pub(super) suspended_until: Option<Duration>,
+    /// What is there of the file to go on with, and the Range header that asks for the rest.
+    pub(super) left: Option<(Left, String)>,
+    /// Nothing of that may be used: an attempt has shown that it does not fit.
+    pub(super) afresh: bool,
     /// It was made again after its connection had died.
     pub(super) restarted: bool,
     /// Its ENDED event has been sent.
@@ -118,6 +123,8 @@ impl Job {
             appointment: None,
             timing: Timing::default(),
             suspended_until: None,
+            left: None,
+            afresh: false,
             restarted: false,
             ended: false,
             outlet: Rc::clone(outlet),
@@ -174,7 +181,9 @@ impl Job {
         let defaults = config.default_headers.iter().filter(|(name, _)| own.position(name, 0).is_none());
         let mut headers: Vec<_> = own.iter().chain(defaults).filter(|(name, _)| goes_along(name)).collect();
         let has = |wanted: &str| headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
-        let compression = !has("Accept-Encoding");
+        // The rest of a file fits only what is there if neither is compressed.
+        let compression = !has("Accept-Encoding") && !self.request.resume;
+        let identity = self.request.resume && !has("Accept-Encoding");
         if self.has_body && !has("Content-Type") {
             let is_file = matches!(self.request.body, RequestBody::File(_));
             headers.push(("Content-Type", content_type::default_for(self.request.body_kind, is_file)));
@@ -182,6 +191,13 @@ impl Job {
         if let Some(with_charset) = &self.content_type {
             let given = headers.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case("Content-Type"));
             given.for_each(|(_, value)| *value = with_charset);
+        }
+        if identity {
+            headers.push(("Accept-Encoding", "identity"));
+        }
+        if let Some((left, range)) = &self.left {
+            headers.push(("Range", range));
+            headers.push(("If-Range", &left.validator));
         }
         // Who sends cookies of their own sees to all of them.
         if let Some(cookies) = cookies.filter(|_| !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Cookie")))
@@ -217,6 +233,16 @@ impl Job {
         self.url = next.url;
         self.timing.redirects += 1;
         self.attempt += 1;
+    }
+
+    /// What the disk has to know of a file that may be gone on with.
+    pub(super) fn resumable(&self) -> Resumable {
+        Resumable {
+            url: self.request.url.as_str().to_owned(),
+            afresh: self.afresh,
+            hashed: self.request.expected.sha256.is_some(),
+            sync: self.request.sync,
+        }
     }
 
     /// Turns back to the first hop, for another attempt.

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 
-use crate::body::disk::{Key, Op, Outcome, Reply};
+use crate::body::disk::{Op, Outcome, Reply};
 use crate::body::source::{FileSource, Source};
 use crate::budget::Budget;
 use crate::config::Config;
@@ -508,6 +508,13 @@ impl Worker {
             job.timing.attempts += 1;
             job.backoff = Backoff::after(job.timing.attempts, &job.request.retry, job.total_deadline(&self.config));
         }
+        if let (true, Some(file)) = (job.request.resume, &job.request.response_file) {
+            let (location, resumable) = (self.config.locate(file), Box::new(job.resumable()));
+            self.outlet.to_disk(Op::Prepare(job.key(), location, job.request.expected, resumable));
+            job.state = State::Opening;
+            self.put(job);
+            return;
+        }
         if let (RequestBody::File(file), true) = (&job.request.body, job.has_body) {
             let location = self.config.locate(file);
             self.outlet.to_disk(Op::Open(job.key(), location, job.request.text_encoding()));
@@ -543,6 +550,8 @@ impl Worker {
         flow.idempotent = job.is_idempotent();
         flow.max_body = job.request.max_body_bytes.unwrap_or(self.config.max_body_bytes);
         flow.file = job.request.response_file.as_ref().map(|file| (job.key(), self.config.locate(file)));
+        flow.resumable = job.request.resume;
+        flow.left = job.left.as_ref().map(|(left, _)| left.clone());
         (flow.began, flow.told) = (job.began, job.told);
         flow.attempt = job.attempt;
         flow.effective_url = job.effective_url();
@@ -574,7 +583,8 @@ impl Worker {
         let cookies = if job.request.cookies { self.cookies.header(&job.url) } else { None };
         let hop = job.hop(&self.config, body, cookies.as_deref());
         easy.prepare(&hop, &self.setup)?;
-        flow.decompress = hop.compression;
+        // Who did not ask for compression gets what comes as it is; but a file is not to be compressed unawares.
+        flow.decompress = hop.compression || flow.resumable;
         easy.handler().flow = Some(flow);
         let mut active = self.net.start(easy, job.id.index())?;
         let connection = active.connection();
@@ -673,6 +683,11 @@ impl Worker {
         let failure = flow.failure.take();
         let redirect = flow.redirect.take().filter(|_| failure.is_none());
         let again = flow.again.take().filter(|_| failure.is_none());
+        if flow.afresh && failure.is_none() {
+            job.afresh = true;
+            self.give_back(easy);
+            return self.try_again(job, &mut flow);
+        }
         // What becomes of such a response's body does not matter.
         let decided = redirect.is_some() || again.is_some();
         let failure = match code {
@@ -713,7 +728,7 @@ impl Worker {
 
     /// Lets a failed attempt be followed by another, from the first hop on.
     fn rest(&mut self, mut job: Box<Job>, mut flow: Box<Flow>, failure: Option<Failure>, delay: Duration) {
-        self.discard(&mut flow, job.key());
+        self.discard(&mut flow, &job);
         self.leave_place(&mut job);
         if job.request.retry.events {
             let mut response = exchange::response_of(&mut flow, None);
@@ -729,7 +744,7 @@ impl Worker {
 
     /// Makes the present hop again from its start.
     fn try_again(&mut self, mut job: Box<Job>, flow: &mut Flow) {
-        self.discard(flow, job.key());
+        self.discard(flow, &job);
         job.attempt += 1;
         self.leave_place(&mut job);
         self.enqueue(job);
@@ -738,6 +753,7 @@ impl Worker {
     /// Its host's HTTP/2 connections were full: back to the queue, as if it had not started.
     fn wait_for_stream(&mut self, mut job: Box<Job>, easy: Easy<Exchange>) {
         self.give_back(easy);
+        self.let_go_of_part(&job);
         job.attempt += 1;
         if let Some(host) = job.place.take() {
             self.admission.crowded(host, job.rank, job.id);
@@ -763,6 +779,7 @@ impl Worker {
         let insecure = job.request.insecure_redirects;
         match redirect::next_hop(&job.url, location, flow.status, &job.method, insecure) {
             Ok(next) => {
+                self.let_go_of_part(&job);
                 job.follow(next);
                 self.leave_place(&mut job);
                 self.enqueue(job);
@@ -782,7 +799,16 @@ impl Worker {
 
     /// A whole response has come: a file is still to be stored, anything else is the end.
     fn store_or_end(&mut self, mut job: Box<Job>, mut flow: Box<Flow>) {
-        let Sink::File(file) = &mut flow.sink else { return self.end(job, Some(flow), None) };
+        let Sink::File(file) = &mut flow.sink else {
+            if !job.request.resume {
+                return self.end(job, Some(flow), None);
+            }
+            let key = job.key();
+            let gone = matches!(flow.status, 404 | 410);
+            self.outlet.to_disk(if gone { Op::Remove(key) } else { Op::Discard(key) });
+            job.state = State::Storing(flow, None);
+            return self.put(job);
+        };
         let rest = std::mem::take(&mut file.buffer);
         if !rest.is_empty() {
             self.outlet.to_disk(Op::Write(file.key, rest));
@@ -792,18 +818,29 @@ impl Worker {
         self.put(job);
     }
 
-    /// Asks the disk to remove what a flow has written; `true` if there may be anything.
-    fn discard(&mut self, flow: &mut Flow, key: Key) -> bool {
-        let written = matches!(flow.sink, Sink::File(_));
+    /// Asks the disk to let go of what a flow has written; `true` if there may be anything.
+    fn discard(&mut self, flow: &mut Flow, job: &Job) -> bool {
+        if let (Sink::File(file), true) = (&mut flow.sink, job.request.resume) {
+            let rest = std::mem::take(&mut file.buffer);
+            self.outlet.to_disk(Op::Write(file.key, rest));
+        }
+        let written = matches!(flow.sink, Sink::File(_)) || job.request.resume;
         if written {
-            self.outlet.to_disk(Op::Discard(key));
+            self.outlet.to_disk(Op::Discard(job.key()));
         }
         written
     }
 
+    /// Asks the disk to let go of a file that may be gone on with, before anything has been written to it.
+    fn let_go_of_part(&self, job: &Job) {
+        if job.request.resume {
+            self.outlet.to_disk(Op::Discard(job.key()));
+        }
+    }
+
     /// A request has failed: it ends when what it has written is gone.
     fn fail(&mut self, mut job: Box<Job>, mut flow: Box<Flow>, failure: Failure) {
-        if self.discard(&mut flow, job.key()) {
+        if self.discard(&mut flow, &job) {
             job.state = State::Storing(flow, Some(failure));
             self.put(job);
         } else {
@@ -825,6 +862,7 @@ impl Worker {
             }
             State::Opening => {
                 self.outlet.to_disk(Op::Close(job.key()));
+                self.let_go_of_part(&job);
                 self.end(job, None, Some(failure));
             }
             State::Running(active) => {
@@ -889,6 +927,13 @@ impl Worker {
                 let source = FileSource::new(key, length, &mut |operation| outlet.to_disk(operation));
                 return self.start(job, Source::File(source));
             }
+            (Outcome::Prepared(left), State::Opening) => {
+                job.left = left.map(|left| {
+                    let range = format!("bytes={}-", left.offset);
+                    (left, range)
+                });
+                return self.start(job, Source::None);
+            }
             (Outcome::Chunk(offset, bytes), State::Running(active)) => {
                 let Some(flow) = active.flow_mut() else { return self.put(job) };
                 let Source::File(file) = &mut flow.source else { return self.put(job) };
@@ -914,7 +959,7 @@ impl Worker {
             (Outcome::Written(buffer), _) => self.outlet.recycle(buffer),
             (Outcome::WriteFailed(failure), State::Running(active)) => {
                 if let Some(flow) = active.flow_mut() {
-                    // Nothing is left to be removed.
+                    // The disk has let go of it.
                     flow.sink = Sink::Undecided;
                     flow.failure.get_or_insert(failure);
                 }
@@ -926,10 +971,21 @@ impl Worker {
                 }
                 return self.transfer_ended(job, None);
             }
-            (Outcome::ReadFailed(failure), State::Opening) => return self.end(job, None, Some(failure)),
+            (Outcome::ReadFailed(failure) | Outcome::WriteFailed(failure), State::Opening) => {
+                return self.end(job, None, Some(failure));
+            }
             (Outcome::Committed(path), State::Storing(..)) => return self.stored(job, None, Some(path)),
+            (Outcome::WriteFailed(failure), State::Storing(flow, None))
+                if failure.kind == ErrorKind::Integrity && flow.left.is_some() && !job.afresh =>
+            {
+                // What was there may have been another file's.
+                job.afresh = true;
+                self.leave_place(&mut job);
+                job.attempt += 1;
+                return self.enqueue(job);
+            }
             (Outcome::WriteFailed(failure), State::Storing(..)) => return self.stored(job, Some(failure), None),
-            (Outcome::Discarded, State::Storing(_, Some(_))) => return self.stored(job, None, None),
+            (Outcome::Discarded, State::Storing(..)) => return self.stored(job, None, None),
             _ => {}
         }
         self.put(job);

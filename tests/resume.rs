@@ -1,0 +1,516 @@
+//! A download that breaks off goes on where it stopped, and its file is whole or absent all the while.
+
+#![allow(missing_docs, unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use sortie_test_server::{Conn, Outcome, Request, Response, Server, pattern_vec};
+use support::*;
+
+const SIZE: u64 = 1_000_000;
+const TAG: &str = "\"version-1\"";
+
+/// How a server answers, to be changed while it runs.
+#[derive(Clone)]
+struct Behaviour {
+    tag: Option<&'static str>,
+    size: u64,
+    /// Breaks off after this many bytes of a body.
+    cut: Option<u64>,
+    /// What to do in place of a 206.
+    instead: Instead,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Instead {
+    Nothing,
+    Whole,
+    Unsatisfiable,
+    OtherStart,
+    OtherTotal,
+    NoRange,
+    Encoded,
+    Gone,
+}
+
+impl Default for Behaviour {
+    fn default() -> Behaviour {
+        Behaviour { tag: Some(TAG), size: SIZE, cut: None, instead: Instead::Nothing }
+    }
+}
+
+struct Origin {
+    server: Server,
+    behaviour: Arc<Mutex<Behaviour>>,
+}
+
+impl Origin {
+    fn start() -> Origin {
+        let behaviour = Arc::new(Mutex::new(Behaviour::default()));
+        let shared = Arc::clone(&behaviour);
+        let server = Server::builder()
+            .handler(move |request, conn| {
+                let behaviour = shared.lock().unwrap().clone();
+                answer(&behaviour, request, conn).map(Some)
+            })
+            .start();
+        Origin { server, behaviour }
+    }
+
+    fn set(&self, change: impl FnOnce(&mut Behaviour)) {
+        let mut behaviour = Behaviour::default();
+        change(&mut behaviour);
+        *self.behaviour.lock().unwrap() = behaviour;
+    }
+
+    fn url(&self) -> String {
+        self.server.url("/file")
+    }
+
+    /// The Range headers of the requests since the last look.
+    fn ranges(&self) -> Vec<Option<String>> {
+        let ranges = self.server.requests().iter().map(|seen| seen.header("Range").map(str::to_owned)).collect();
+        self.server.clear_requests();
+        ranges
+    }
+}
+
+fn answer(behaviour: &Behaviour, request: &Request, conn: &mut Conn) -> std::io::Result<Outcome> {
+    let Behaviour { tag, size, cut, instead } = *behaviour;
+    if instead == Instead::Gone {
+        return conn.send(&Response::new(404));
+    }
+    let asked = request.header("Range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
+    let same = request.header("If-Range").is_none_or(|tag| Some(tag) == behaviour.tag);
+    let from: u64 = asked.filter(|_| same && instead != Instead::Whole).unwrap_or(0);
+    if from > 0 && instead == Instead::Unsatisfiable {
+        return conn.send(&Response::new(416).header("Content-Range", format!("bytes */{size}")));
+    }
+    let (start, total) = match instead {
+        Instead::OtherStart => (from - from.min(1), size),
+        Instead::OtherTotal if from > 0 => (from, size + 1),
+        _ => (from, size),
+    };
+    let mut head = if from > 0 {
+        let range = match instead {
+            Instead::NoRange => String::new(),
+            _ => format!("Content-Range: bytes {start}-{}/{total}\r\n", total - 1),
+        };
+        format!("HTTP/1.1 206 Partial Content\r\n{range}")
+    } else {
+        "HTTP/1.1 200 OK\r\n".to_owned()
+    };
+    if let Some(tag) = tag {
+        head += &format!("ETag: {tag}\r\n");
+    }
+    if from > 0 && instead == Instead::Encoded {
+        head += "Content-Encoding: gzip\r\n";
+    }
+    head += &format!("Content-Length: {}\r\n\r\n", total - start);
+    conn.write(head.as_bytes())?;
+    let length = cut.map_or(size - from, |cut| cut.min(size - from));
+    conn.write_pattern(from, length)?;
+    if length < size - from { conn.close_lingering() } else { Ok(Outcome::Close) }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn resuming(url: String, target: &Path) -> Req {
+    Req::download(url, target).flags(SORTIE_REQUEST_RESUME)
+}
+
+/// Breaks a download off, and gives how many bytes it has left.
+#[track_caller]
+fn broken(origin: &Origin, host: &Host, target: &Path) -> u64 {
+    origin.set(|behaviour| behaviour.cut = Some(400_000));
+    host.fetch(&resuming(origin.url(), target)).failed(SORTIE_ERROR_RECEIVE);
+    assert!(!target.exists());
+    origin.set(|_| ());
+    origin.ranges();
+    let part = format!("{}.sortie-part", path_text(target));
+    fs::metadata(part).unwrap().len()
+}
+
+#[track_caller]
+fn whole(target: &Path) {
+    assert!(fs::read(target).unwrap() == pattern_vec(SIZE as usize), "the file is not what it has to be");
+}
+
+#[test]
+fn the_rest_is_asked_for_and_the_file_is_whole() {
+    let (origin, host, folder) = (Origin::start(), Host::new(), Folder::new());
+    let target = folder.join("file");
+    let left = broken(&origin, &host, &target);
+    assert!(left > 0 && left <= 400_000, "{left}");
+    folder.holds(&["file.sortie-part", "file.sortie-resume"]);
+    let id = host.submit(&resuming(origin.url(), &target).progress(SORTIE_PROGRESS_DOWNLOAD));
+    let events = host.events(id);
+    let (began, ended) = (&events[0], events.last().unwrap());
+    assert_eq!((began.kind, began.status, began.estimated), (SORTIE_EVENT_BEGAN, 206, SIZE as i64));
+    assert_eq!(began.transferred, left, "what was there counts");
+    assert_eq!((ended.ok(206).transferred, ended.estimated), (SIZE, SIZE as i64));
+    assert_eq!(origin.ranges(), [Some(format!("bytes={left}-"))]);
+    whole(&target);
+    folder.holds(&["file"]);
+    assert!(host.stats().bytes_received < 2 * SIZE - left, "only the rest came");
+}
+
+#[test]
+fn a_client_of_another_day_goes_on() {
+    let (origin, folder) = (Origin::start(), Folder::new());
+    let target = folder.join("file");
+    broken(&origin, &Host::new(), &target);
+    Host::new().fetch(&resuming(origin.url(), &target).sha256(&sha256(&pattern_vec(SIZE as usize)))).ok(206);
+    whole(&target);
+    folder.holds(&["file"]);
+}
+
+#[test]
+fn a_cancelled_and_a_destroyed_download_go_on() {
+    let folder = Folder::new();
+    let target = folder.join("file");
+    let stalling = Server::builder()
+        .handler(|_, conn| {
+            conn.write(format!("HTTP/1.1 200 OK\r\nETag: {TAG}\r\nContent-Length: {SIZE}\r\n\r\n").as_bytes())?;
+            conn.write_pattern(0, 600_000)?;
+            conn.wait_closed()?;
+            Ok(Some(Outcome::Close))
+        })
+        .start();
+    let host = Host::new();
+    let request = resuming(stalling.url("/file"), &target).progress(SORTIE_PROGRESS_DOWNLOAD);
+    let id = host.submit(&request);
+    host.await_event(id, |event| event.transferred >= 600_000);
+    host.cancel(id);
+    host.ended(id).failed(SORTIE_ERROR_CANCELLED);
+    folder.holds(&["file.sortie-part", "file.sortie-resume"]);
+    let id = host.submit(&request);
+    host.await_event(id, |event| event.kind == SORTIE_EVENT_BEGAN);
+    host.destroy();
+    folder.holds(&["file.sortie-part", "file.sortie-resume"]);
+    assert!(fs::metadata(folder.join("file.sortie-part")).unwrap().len() <= 600_000);
+}
+
+#[test]
+fn whatever_does_not_fit_is_fetched_anew() {
+    for instead in [
+        Instead::Whole,
+        Instead::Unsatisfiable,
+        Instead::OtherStart,
+        Instead::OtherTotal,
+        Instead::NoRange,
+        Instead::Encoded,
+    ] {
+        let (origin, host, folder) = (Origin::start(), Host::new(), Folder::new());
+        let target = folder.join("file");
+        broken(&origin, &host, &target);
+        origin.set(|behaviour| behaviour.instead = instead);
+        host.fetch(&resuming(origin.url(), &target)).ok(200);
+        whole(&target);
+        folder.holds(&["file"]);
+        let ranges = origin.ranges();
+        assert!(ranges[0].is_some() && ranges.len() <= 2, "{ranges:?}");
+        assert!(ranges.len() == 1 || ranges[1].is_none(), "{ranges:?}");
+    }
+}
+
+#[test]
+fn a_changed_file_is_fetched_anew() {
+    let (origin, host, folder) = (Origin::start(), Host::new(), Folder::new());
+    let target = folder.join("file");
+    broken(&origin, &host, &target);
+    origin.set(|behaviour| (behaviour.tag, behaviour.size) = (Some("\"version-2\""), 500_000));
+    host.fetch(&resuming(origin.url(), &target)).ok(200);
+    assert_eq!(fs::read(&target).unwrap(), pattern_vec(500_000));
+    folder.holds(&["file"]);
+}
+
+#[test]
+fn a_part_that_was_changed_is_found_out_by_the_hash() {
+    let (origin, host, folder) = (Origin::start(), Host::new(), Folder::new());
+    let target = folder.join("file");
+    let left = broken(&origin, &host, &target);
+    fs::write(folder.join("file.sortie-part"), vec![0; left as usize]).unwrap();
+    let hash = sha256(&pattern_vec(SIZE as usize));
+    host.fetch(&resuming(origin.url(), &target).sha256(&hash)).ok(200);
+    whole(&target);
+    assert_eq!(origin.ranges(), [Some(format!("bytes={left}-")), None]);
+    // And a wrong hash is one all the same.
+    broken(&origin, &host, &folder.join("other"));
+    let wrong = resuming(origin.url(), &folder.join("other")).sha256(&"0".repeat(64));
+    host.fetch(&wrong).failed(SORTIE_ERROR_INTEGRITY);
+    folder.holds(&["file"]);
+}
+
+#[test]
+fn a_file_without_a_validator_is_not_kept() {
+    let (origin, host, folder) = (Origin::start(), Host::new(), Folder::new());
+    for tag in [None, Some("W/\"weak\"")] {
+        origin.set(|behaviour| (behaviour.cut, behaviour.tag) = (Some(400_000), tag));
+        host.fetch(&resuming(origin.url(), &folder.join("file"))).failed(SORTIE_ERROR_RECEIVE);
+        folder.holds(&[]);
+    }
+}
+
+#[test]
+fn another_url_leaves_what_is_there_until_it_answers() {
+    let (origin, host, folder) = (Origin::start(), Host::new(), Folder::new());
+    let target = folder.join("file");
+    let left = broken(&origin, &host, &target);
+    let nowhere = format!("http://{}/", sortie_test_server::refused_addr());
+    host.fetch(&resuming(nowhere, &target)).failed(SORTIE_ERROR_CONNECT);
+    folder.holds(&["file.sortie-part", "file.sortie-resume"]);
+    host.fetch(&resuming(origin.url(), &target)).ok(206);
+    assert_eq!(origin.ranges(), [Some(format!("bytes={left}-"))]);
+    broken(&origin, &host, &target.with_file_name("second"));
+    host.fetch(&resuming(origin.server.url("/another"), &folder.join("second"))).ok(200);
+    assert_eq!(origin.ranges(), [None], "another file is not gone on with");
+}
+
+#[test]
+fn an_ordinary_download_in_between_is_not_gone_on_with() {
+    let (origin, host, folder) = (Origin::start(), Host::new(), Folder::new());
+    let target = folder.join("file");
+    broken(&origin, &host, &target);
+    origin.set(|behaviour| behaviour.cut = Some(700_000));
+    host.fetch(&Req::download(origin.url(), &target)).failed(SORTIE_ERROR_RECEIVE);
+    folder.holds(&[]);
+    origin.set(|_| ());
+    host.fetch(&resuming(origin.url(), &target)).ok(200);
+    whole(&target);
+}
+
+#[test]
+fn a_file_that_is_gone_leaves_nothing() {
+    let (origin, host, folder) = (Origin::start(), Host::new(), Folder::new());
+    let target = folder.join("file");
+    broken(&origin, &host, &target);
+    origin.set(|behaviour| behaviour.instead = Instead::Gone);
+    host.fetch(&resuming(origin.url(), &target)).ok(404);
+    folder.holds(&[]);
+}
+
+#[test]
+fn two_requests_for_one_file_do_not_mix() {
+    let (origin, host, folder) = (Origin::start(), Host::new(), Folder::new());
+    let target = folder.join("file");
+    let slow = Server::builder()
+        .handler(|_, conn| {
+            conn.write(format!("HTTP/1.1 200 OK\r\nETag: {TAG}\r\nContent-Length: {SIZE}\r\n\r\n").as_bytes())?;
+            conn.wait_closed()?;
+            Ok(Some(Outcome::Close))
+        })
+        .start();
+    let first = host.submit(&resuming(slow.url("/file"), &target).progress(SORTIE_PROGRESS_DOWNLOAD));
+    host.await_event(first, |event| event.kind == SORTIE_EVENT_BEGAN);
+    let message = host.fetch(&resuming(origin.url(), &target)).failed(SORTIE_ERROR_FILE).to_owned();
+    assert!(message.contains("another request is writing to it"), "{message}");
+    host.cancel(first);
+    host.ended(first).failed(SORTIE_ERROR_CANCELLED);
+    host.fetch(&resuming(origin.url(), &target)).ok(200);
+    whole(&target);
+}
+
+#[test]
+fn retries_go_on_where_the_last_attempt_stopped() {
+    let (origin, host, folder) = (Origin::start(), Host::new(), Folder::new());
+    let target = folder.join("file");
+    origin.set(|behaviour| behaviour.cut = Some(300_000));
+    let request = resuming(origin.url(), &target)
+        .max_attempts(20)
+        .retry_delay_ms(1)
+        .progress(SORTIE_PROGRESS_DOWNLOAD)
+        .sha256(&sha256(&pattern_vec(SIZE as usize)));
+    let ended = host.fetch(&request);
+    assert!(ended.ok(206).attempts >= 4, "{}", ended.attempts);
+    whole(&target);
+    let ranges = origin.ranges();
+    assert!(ranges[0].is_none() && ranges[1..].iter().all(Option::is_some), "{ranges:?}");
+    folder.holds(&["file"]);
+}
+
+#[test]
+fn a_redirect_leads_to_the_rest() {
+    let (origin, host, folder) = (Origin::start(), Host::new(), Folder::new());
+    let to = origin.url();
+    let gateway = Server::builder()
+        .handler(move |_, conn| conn.send(&Response::new(302).header("Location", &to)).map(Some))
+        .start();
+    let target = folder.join("file");
+    origin.set(|behaviour| behaviour.cut = Some(400_000));
+    host.fetch(&resuming(gateway.url("/file"), &target)).failed(SORTIE_ERROR_RECEIVE);
+    origin.set(|_| ());
+    origin.ranges();
+    host.fetch(&resuming(gateway.url("/file"), &target)).ok(206);
+    assert!(origin.ranges()[0].is_some());
+    whole(&target);
+    folder.holds(&["file"]);
+}
+
+#[test]
+fn a_connection_that_died_while_suspended_is_made_up_for() {
+    let (origin, host, folder) = (Origin::start(), Host::new(), Folder::new());
+    let target = folder.join("file");
+    let first = Arc::new(AtomicU64::new(0));
+    let (seen, behaviour) = (Arc::clone(&first), Arc::clone(&origin.behaviour));
+    let server = Server::builder()
+        .handler(move |request, conn| {
+            if seen.fetch_add(1, Ordering::SeqCst) > 0 {
+                return answer(&behaviour.lock().unwrap().clone(), request, conn).map(Some);
+            }
+            conn.write(format!("HTTP/1.1 200 OK\r\nETag: {TAG}\r\nContent-Length: {SIZE}\r\n\r\n").as_bytes())?;
+            conn.write_pattern(0, 500_000)?;
+            conn.wait_closed()?;
+            Ok(Some(Outcome::Close))
+        })
+        .start();
+    let id = host.submit(&resuming(server.url("/file"), &target).progress(SORTIE_PROGRESS_DOWNLOAD));
+    host.await_event(id, |event| event.transferred >= 500_000);
+    host.suspend();
+    server.close_connections();
+    host.resume();
+    host.ended(id).ok(206);
+    whole(&target);
+    let range = server.requests()[1].header("Range").map(str::to_owned);
+    assert_eq!(range.as_deref(), Some("bytes=500000-"));
+}
+
+#[test]
+fn what_cannot_resume_is_refused() {
+    let (host, folder) = (Host::new(), Folder::new());
+    let target = folder.join("file");
+    let get = || resuming("http://127.0.0.1:1/".into(), &target);
+    for (request, named) in [
+        (Req::get("http://127.0.0.1:1/").flags(SORTIE_REQUEST_RESUME), "response file"),
+        (Req { method: Some("POST".into()), ..get() }, "GET"),
+        (get().body("x"), "GET"),
+        (get().header("range", "bytes=0-1"), "Range"),
+        (get().header("If-Range", "x"), "If-Range"),
+    ] {
+        let refused = host.try_submit(&request).unwrap_err();
+        assert_eq!(refused.result, SORTIE_RESULT_ARGUMENT);
+        assert!(refused.message.contains(named), "{}", refused.message);
+    }
+}
+
+#[test]
+fn what_lies_where_the_mark_would_is_not_followed() {
+    let (origin, host, folder) = (Origin::start(), Host::new(), Folder::new());
+    let target = folder.join("file");
+    for torn in ["", "sortie-resume 1\nurl", "\u{0}\u{1}", &"x".repeat(1 << 20)] {
+        fs::write(folder.join("file.sortie-part"), b"something else").unwrap();
+        fs::write(folder.join("file.sortie-resume"), torn).unwrap();
+        host.fetch(&resuming(origin.url(), &target)).ok(200);
+        whole(&target);
+        folder.holds(&["file"]);
+    }
+    #[cfg(unix)]
+    {
+        let secret = folder.file("secret", b"untouched");
+        std::os::unix::fs::symlink(&secret, folder.join("file.sortie-resume")).unwrap();
+        host.fetch(&resuming(origin.url(), &target)).failed(SORTIE_ERROR_FILE);
+        assert_eq!(fs::read(&secret).unwrap(), b"untouched");
+    }
+}
+
+/// Kills a process that downloads 200 files, again and again at random moments, until all are there.
+#[test]
+fn a_killed_process_leaves_no_file_that_is_not_whole() {
+    const FILES: u64 = 200;
+    const URL: &str = "SORTIE_TEST_URL";
+    const TARGETS: &str = "SORTIE_TEST_FOLDER";
+    const TEST: &str = "a_killed_process_leaves_no_file_that_is_not_whole";
+    let size = |file: u64| 50_000 + file * 7_919 % 400_000;
+    if let (Ok(url), Ok(targets)) = (std::env::var(URL), std::env::var(TARGETS)) {
+        let host = Setup { max_active_per_host: 8, ..Setup::default() }.start();
+        for file in 0..FILES {
+            let target = Path::new(&targets).join(file.to_string());
+            if !target.exists() {
+                host.submit(&resuming(format!("{url}/{file}"), &target));
+            }
+        }
+        host.drain();
+        return;
+    }
+    // Slow enough to be hit in the middle.
+    let server = Server::builder()
+        .handler(move |request, conn| {
+            let file: u64 = request.path().trim_start_matches('/').parse().unwrap();
+            let size = size(file);
+            let from = request
+                .header("Range")
+                .and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<u64>().ok())
+                .filter(|from| *from < size)
+                .unwrap_or(0);
+            let head = match from {
+                0 => "200 OK\r\n".to_owned(),
+                _ => format!("206 Partial Content\r\nContent-Range: bytes {from}-{}/{size}\r\n", size - 1),
+            };
+            let length = size - from;
+            conn.write(format!("HTTP/1.1 {head}ETag: \"{file}\"\r\nContent-Length: {length}\r\n\r\n").as_bytes())?;
+            for at in (from..size).step_by(32 << 10) {
+                conn.write_pattern(at + file, (size - at).min(32 << 10))?;
+                conn.pause(Duration::from_millis(3))?;
+            }
+            Ok(Some(Outcome::Done))
+        })
+        .start();
+    let folder = Folder::new();
+    let mut random = Random::new(seed());
+    let (mut kills, mut resumed) = (0, 0);
+    loop {
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args([TEST, "--exact", "--include-ignored"]).stdout(Stdio::null()).stderr(Stdio::null());
+        child.env(URL, server.url("").trim_end_matches('/')).env(TARGETS, folder.path());
+        let mut child = child.spawn().unwrap();
+        let deadline = std::time::Instant::now() + Duration::from_millis(20 + random.below(120));
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break Some(status);
+            }
+            // After many kills it may finish.
+            if std::time::Instant::now() >= deadline && kills < 40 {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                break None;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        };
+        match status {
+            None => kills += 1,
+            Some(status) => {
+                assert!(status.success(), "{status}");
+                break;
+            }
+        }
+        for file in 0..FILES {
+            if let Ok(bytes) = fs::read(folder.join(&file.to_string())) {
+                assert!(bytes == pattern_of(file, size(file)), "file {file} is there but not whole");
+            }
+        }
+        resumed += folder.names().iter().filter(|name| name.ends_with("resume")).count();
+    }
+    for file in 0..FILES {
+        assert!(fs::read(folder.join(&file.to_string())).unwrap() == pattern_of(file, size(file)), "file {file}");
+    }
+    assert!(folder.names().iter().all(|name| !name.contains("sortie")), "{:?}", folder.names());
+    let ranges = server.requests().iter().filter(|seen| seen.header("Range").is_some()).count();
+    println!("killed {kills} times, {resumed} parts were left, {ranges} requests went on with one");
+    assert!(kills >= 3 && ranges >= 3, "{kills} kills and {ranges} resumed requests show nothing");
+}
+
+/// The pattern from a file's own offset, so that no two files are alike.
+fn pattern_of(file: u64, size: u64) -> Vec<u8> {
+    pattern_vec((file + size) as usize).split_off(file as usize)
+}
