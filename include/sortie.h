@@ -560,7 +560,7 @@ typedef struct {
      */
     uint32_t max_active_per_host;
     /**
-     * How many requests may wait, run or be undrained in all; default 65536, at most 1048576.
+     * How many requests may wait, run or be undrained in all, watches included; default 65536, at most 1048576.
      */
     uint32_t max_requests;
     /**
@@ -1203,7 +1203,8 @@ sortie_result sortie_cancel(sortie_client *client,
 int32_t sortie_poll(sortie_client *client, sortie_event *events, uint32_t capacity);
 
 /**
- * Sleeps until sortie_poll() has something to give. For tools and tests: a game polls once a frame instead.
+ * Sleeps until sortie_poll() has something to give. For tools and tests: a game polls once a frame instead. It may wake for
+ * an event of a watch that has just ended, which sortie_poll() then passes over.
  *
  * @param client      a live client; must not be NULL
  * @param timeout_ms  how long to sleep at most, in milliseconds
@@ -1211,7 +1212,8 @@ int32_t sortie_poll(sortie_client *client, sortie_event *events, uint32_t capaci
  * @threadsafety   any thread, except during sortie_client_destroy()
  * @since          0.1.0
  */
-int32_t sortie_wait(sortie_client *client, uint32_t timeout_ms);
+int32_t sortie_wait(sortie_client *client,
+                    uint32_t timeout_ms);
 
 /**
  * Suspends a client, as when a game goes to the background: no event is given out, nothing new starts, running transfers
@@ -1253,8 +1255,8 @@ sortie_result sortie_client_stats(sortie_client *client,
  * sortie_reachability_unwatch().
  *
  * A host can be reached if it accepts a connection, made as a request's would be and closed at once. It is tried at the
- * start, when the machine's network changes, on resume, and each reachability_interval_ms; 5 s without an answer count as no.
- * Without a port it is tried at 443 and then 80, and a host that refuses both is there all the same.
+ * start, when the machine's network changes, on resume, and each reachability_interval_ms; 5 s without an answer from a port
+ * count as no. Without a port it is tried at 443 and then 80, and a host that refuses both is there all the same.
  *
  * @param client     a live client; must not be NULL
  * @param host       a name or an address, alone or with ":port", as "example.com" or "[::1]:8080"; must not be NULL

@@ -17,7 +17,7 @@ use crate::event::{Consumer, Event, Network, queue};
 use crate::net::{self, Setup, Wake, signals};
 use crate::request::{Request, RequestBody, parse_url};
 use crate::slots::{RequestId, Slot, Slots};
-use crate::worker::cookies::{self, Jar};
+use crate::worker::cookies::{Cookie, Jar};
 use crate::worker::reachability::{Host, MAX_WATCHES};
 use crate::worker::{self, Command, Counters, Parts};
 
@@ -178,7 +178,8 @@ impl Client {
             self.config.check_file(file)?;
         }
         let id = self.slots.claim().ok_or_else(|| {
-            let message = format!("{} requests are live, which is the limit (max_requests)", self.config.max_requests);
+            let limit = self.config.max_requests;
+            let message = format!("{limit} requests and watches are live, which is the limit (max_requests)");
             Refusal::new(Reason::TooManyRequests, message)
         })?;
         self.submitted.fetch_add(1, Ordering::Relaxed);
@@ -214,7 +215,7 @@ impl Client {
         self.check_cookies()?;
         let url = parse_url(url)?;
         let refuse = |why: String| Refusal::new(Reason::Argument, format!("cookie {why}"));
-        let cookie = cookies::parse(cookie, &url).map_err(refuse)?;
+        let cookie = Cookie::parse(cookie, &url).map_err(refuse)?;
         self.command(Command::SetCookie(Box::new((cookie, url))));
         Ok(())
     }
@@ -252,7 +253,7 @@ impl Client {
         let Some(id) = self.slots.claim_watch() else {
             self.watches.fetch_sub(1, Ordering::Relaxed);
             let limit = self.config.max_requests;
-            return Err(too_many(format!("{limit} requests are live, which is the limit (max_requests)")));
+            return Err(too_many(format!("{limit} requests and watches are live, which is the limit (max_requests)")));
         };
         self.command(Command::Watch(id, user_data, Box::new(host)));
         Ok(id)
@@ -263,7 +264,8 @@ impl Client {
     /// # Errors
     /// [`Reason::Stale`] if it has ended already.
     pub fn unwatch(&self, watch: RequestId) -> Result<(), Refusal> {
-        if self.slots.get(watch).is_some_and(Slot::is_watch) && self.slots.release(watch) {
+        // The worker frees the slot: until it has heard of this, it may still note something there.
+        if self.slots.get(watch).is_some_and(Slot::is_watch) && self.slots.retire(watch) {
             self.watches.fetch_sub(1, Ordering::Relaxed);
             self.command(Command::Unwatch(watch));
             return Ok(());

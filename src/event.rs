@@ -265,6 +265,11 @@ impl Producer {
         }
     }
 
+    /// Frees the slot of a watch that has ended.
+    pub(crate) fn free(&self, watch: RequestId) {
+        self.common.slots.free(watch);
+    }
+
     /// Notes what a watch has found, and queues an event unless one is on its way already.
     pub(crate) fn reachability(&self, watch: RequestId, user_data: u64, host: Text, network: Network) {
         let Some(slot) = self.common.slots.get(watch) else { return };

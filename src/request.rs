@@ -571,16 +571,6 @@ impl Request {
         self.headers.get("Content-Type").filter(|_| is_text).and_then(charset::parameter)
     }
 
-    /// Writes a text body in the charset that its Content-Type names. `Err` says what cannot be written.
-    pub(crate) fn encode_text(&mut self) -> Result<(), String> {
-        if let (Some(encoding), RequestBody::Bytes(bytes)) = (self.text_encoding(), &self.body) {
-            let mut encoded = Vec::new();
-            charset::Encoder::new(encoding).feed((**bytes).as_ref(), true, &mut encoded)?;
-            self.body = RequestBody::Bytes(Arc::new(encoded));
-        }
-        Ok(())
-    }
-
     /// What its text has to be written in, if not in UTF-8.
     pub(crate) fn text_encoding(&self) -> Option<&'static Encoding> {
         self.text_charset().and_then(charset::target)

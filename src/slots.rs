@@ -144,17 +144,28 @@ impl Slots {
         Some(RequestId(generation << INDEX_BITS | u64::from(index)))
     }
 
-    /// Ends a live id; it is stale from now on. `false`: it was already.
+    /// Ends a live id and frees its slot.
+    pub(crate) fn release(&self, id: RequestId) {
+        if self.retire(id) {
+            self.free(id);
+        }
+    }
+
+    /// Ends a live id: it is stale from now on. Its slot is not used again before it is freed. `false`: it was stale already.
     #[allow(clippy::cast_possible_truncation)] // an index has 20 bits
-    pub(crate) fn release(&self, id: RequestId) -> bool {
+    pub(crate) fn retire(&self, id: RequestId) -> bool {
         let Some(slot) = self.slot(id.index() as u32) else { return false };
         let (live, ended) = (id.generation() | LIVE, id.generation());
-        // Of threads that release it at the same time, one does.
-        let released = slot.state.compare_exchange(live, ended, Ordering::AcqRel, Ordering::Relaxed).is_ok();
-        if released {
+        // Of threads that end it at the same time, one does.
+        slot.state.compare_exchange(live, ended, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Frees the slot of an id, once, after it was retired.
+    #[allow(clippy::cast_possible_truncation)] // an index has 20 bits
+    pub(crate) fn free(&self, id: RequestId) {
+        if let Some(slot) = self.slot(id.index() as u32) {
             self.push_free(slot, id.index() as u32);
         }
-        released
     }
 
     fn grow(&self) -> Option<u32> {
@@ -234,6 +245,16 @@ mod tests {
         assert!(slots.get(old).is_none() && slots.get(new).is_some());
         slots.release(old);
         assert!(slots.get(new).is_some(), "a stale release does nothing");
+    }
+
+    #[test]
+    fn a_retired_slot_is_not_used_again_before_it_is_freed() {
+        let slots = Slots::new(1);
+        let watch = slots.claim_watch().unwrap();
+        assert!(slots.retire(watch) && !slots.retire(watch));
+        assert!(slots.get(watch).is_none() && slots.claim().is_none());
+        slots.free(watch);
+        assert!(!slots.get(slots.claim().unwrap()).unwrap().is_watch());
     }
 
     #[test]

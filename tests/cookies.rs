@@ -30,8 +30,12 @@ fn handlers() -> sortie_test_server::Builder {
                 conn.write(head.as_bytes())?;
                 return conn.close_lingering().map(Some);
             }
-            "/many" => (0..query.parse::<u32>().unwrap())
-                .fold(Response::new(200), |response, n| response.header("Set-Cookie", format!("c{n}=1"))),
+            "/many" => {
+                let (from, count) = query.split_once('&').unwrap();
+                let from: u32 = from.parse().unwrap();
+                (from..from + count.parse::<u32>().unwrap())
+                    .fold(Response::new(200), |response, n| response.header("Set-Cookie", format!("c{n}=1")))
+            }
             _ => Response::new(200).body(request.header("Cookie").unwrap_or("none").to_owned()),
         };
         conn.send(&response).map(Some)
@@ -114,10 +118,17 @@ fn requests_and_clients_can_do_without() {
 fn cookies_can_be_set_and_cleared_in_the_order_of_submits() {
     let (server, host) = (server(), Host::new());
     host.try_set_cookie(&server.url("/x"), "a=1; Path=/").unwrap();
+    // Nothing starts before all has been said, so that the order of the calls is what counts.
+    host.suspend();
     let with = host.get(server.url("/"));
-    assert_eq!(host.ended(with).ok(200).text(), "a=1");
     assert_eq!(host.clear_cookies(), SORTIE_OK);
-    assert_eq!(sent(&host, server.url("/")), "none");
+    let without = host.get(server.url("/"));
+    host.try_set_cookie(&server.url("/x"), "b=2; Path=/").unwrap();
+    let other = host.get(server.url("/"));
+    host.resume();
+    assert_eq!(host.ended(with).ok(200).text(), "a=1");
+    assert_eq!(host.ended(without).ok(200).text(), "none");
+    assert_eq!(host.ended(other).ok(200).text(), "b=2");
 }
 
 #[test]
@@ -151,10 +162,13 @@ fn what_is_no_cookie_is_refused_at_once() {
 #[test]
 fn a_server_cannot_fill_the_jar() {
     let (server, host) = (server(), Host::new());
-    for _ in 0..3 {
-        host.fetch(&Req::get(server.url("/many?2000"))).ok(200);
-    }
-    assert_eq!(sent(&host, server.url("/")).split("; ").count(), 50);
+    let count = |from: u32, of: u32| {
+        host.fetch(&Req::get(server.url(&format!("/many?{from}&{of}")))).ok(200);
+        sent(&host, server.url("/")).split("; ").count()
+    };
+    assert_eq!(count(0, 2000), 50, "the most that one response may set");
+    let counts: Vec<_> = (1..10).map(|round| count(round * 1000, 50)).collect();
+    assert_eq!(counts.last(), Some(&180), "the most that a site may have");
 }
 
 #[test]
@@ -206,8 +220,32 @@ fn a_file_is_saved_at_suspend_and_soon_after_a_change() {
     host.suspend();
     until("a save at suspend", || saved("second"));
     host.try_set_cookie("http://x.example/", "third=1; Max-Age=1000").unwrap();
+    until("a save while suspended", || saved("third"));
+    host.resume();
+    host.try_set_cookie("http://x.example/", "fourth=1; Max-Age=1000").unwrap();
     host.destroy();
-    assert!(saved("first") && saved("second") && saved("third"));
+    assert!(saved("first") && saved("second") && saved("third") && saved("fourth"));
+}
+
+#[test]
+fn clients_that_share_a_file_do_not_tear_it() {
+    let folder = Folder::new();
+    let file = folder.join("cookies.txt");
+    let setup = Setup { cookie_file: Some(file.clone()), ..Setup::default() };
+    let hosts = [setup.start(), setup.start()];
+    for round in 0..20 {
+        for host in &hosts {
+            let cookie = format!("c{round}={}; Max-Age=1000", "x".repeat(3000));
+            host.try_set_cookie("http://x.example/", &cookie).unwrap();
+            host.suspend();
+            host.resume();
+        }
+        if let Ok(text) = fs::read_to_string(&file) {
+            assert!(text.starts_with("# Netscape") && text.ends_with('\n'), "a torn file");
+        }
+    }
+    hosts.into_iter().for_each(drop);
+    folder.holds(&["cookies.txt"]);
 }
 
 #[test]

@@ -48,6 +48,10 @@ fn a_host_is_reached_as_requests_reach_it() {
     let host = Setup { proxy: Some(proxy.url()), ..Setup::default() }.start();
     assert_eq!(host.news(host.watch(&server.addr().to_string())).network, SORTIE_NETWORK_REACHABLE);
     assert_eq!(proxy.connections(), 1, "through the proxy");
+
+    let dead = format!("http://{}", refused_addr());
+    let host = Setup { proxy: Some(dead), ..Setup::default() }.start();
+    assert_eq!(host.news(host.watch("no-such-host.invalid")).network, 0, "a dead proxy says nothing of the host");
 }
 
 #[test]
@@ -121,7 +125,8 @@ fn a_suspended_client_hears_of_hosts_on_resume() {
     let (server, host) = (Server::start(), quick());
     host.suspend();
     let watch = host.watch(&server.addr().to_string());
-    assert!(!host.wait(std::time::Duration::from_millis(100)));
+    let_pass(100);
+    assert_eq!(server.connections_accepted(), 0, "nothing is probed meanwhile");
     host.resume();
     assert_eq!(host.news(watch).network, SORTIE_NETWORK_REACHABLE);
 }
@@ -134,7 +139,8 @@ fn a_destroyed_client_leaves_its_probes() {
         host.watch(&hole.addr().to_string());
         host.watch("stuck.invalid");
         host.poll();
-        assert!(host.destroy() < std::time::Duration::from_secs(1));
+        // 100 ms are promised; this machine may be busy.
+        assert!(host.destroy() < std::time::Duration::from_millis(500));
     }
 }
 

@@ -114,8 +114,7 @@ fn a_resting_request_can_be_cancelled_and_counts_as_waiting() {
     let (server, host) = (Server::start(), Host::new());
     let id = host.submit(&again(Req::get(server.url("/flaky?fails=1&key=rest&status=503&retry_after=20"))));
     host.await_event(id, |event| event.kind == SORTIE_EVENT_RETRY);
-    let stats = host.stats();
-    assert_eq!((stats.waiting, stats.active), (1, 0));
+    until("the counts", || (host.stats().waiting, host.stats().active) == (1, 0));
     assert_eq!(host.cancel(id), SORTIE_OK);
     host.ended(id).failed(SORTIE_ERROR_CANCELLED);
     assert_eq!(host.stats().waiting, 0);

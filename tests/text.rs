@@ -172,3 +172,46 @@ fn a_text_file_is_written_in_the_charset_it_names() {
     assert!(message.contains("other.txt") && message.contains("U+0436"), "{message}");
     assert!(server.requests().is_empty(), "nothing was sent");
 }
+
+#[test]
+fn a_lent_text_is_let_go_of_before_its_request_ends() {
+    let hole = sortie_test_server::BlackHole::start();
+    let host = Host::new();
+    let mut strings = Strings::default();
+    let (url, content_type) = (strings.text(&hole.url("/")), strings.text("text/plain; charset=iso-8859-1"));
+    for _ in 0..20 {
+        let text = vec![b'x'; 8 << 20];
+        let mut desc = empty_desc(url);
+        (desc.body, desc.body_length, desc.flags) =
+            (text.as_ptr().cast(), text.len() as u64, SORTIE_REQUEST_BORROW_BODY);
+        (desc.body_kind, desc.content_type) = (SORTIE_BODY_TEXT, content_type);
+        let id = host.accepted(submit_raw(host.raw(), &desc).unwrap());
+        host.cancel(id);
+        host.ended(id).failed(SORTIE_ERROR_CANCELLED);
+        // Whoever still read it now would be found out by the sanitizers, or crash.
+        drop(text);
+    }
+    let text = vec![b'x'; 64 << 20];
+    let mut desc = empty_desc(url);
+    (desc.body, desc.body_length, desc.flags) = (text.as_ptr().cast(), text.len() as u64, SORTIE_REQUEST_BORROW_BODY);
+    (desc.body_kind, desc.content_type) = (SORTIE_BODY_TEXT, content_type);
+    host.accepted(submit_raw(host.raw(), &desc).unwrap());
+    host.destroy();
+}
+
+#[test]
+fn a_long_text_holds_up_nobody_else() {
+    let (server, host, folder) = (Server::start(), Host::new(), Folder::new());
+    let long = folder.join("long.txt");
+    // Two gigabytes that take no room: NULs are text, too.
+    std::fs::File::create(&long).unwrap().set_len(2 << 30).unwrap();
+    let request = Req::upload(server.url("/upload"), &long)
+        .content_type("text/plain; charset=iso-8859-1")
+        .body_kind(SORTIE_BODY_TEXT)
+        .timeout_ms(SORTIE_NO_TIMEOUT);
+    let id = host.submit(&request);
+    host.fetch(&Req::download(server.url("/bytes/1000"), folder.join("small"))).ok(200);
+    assert_eq!(host.counts(), (2, 1), "it did not have to wait");
+    host.cancel(id);
+    host.ended(id).failed(SORTIE_ERROR_CANCELLED);
+}

@@ -5,17 +5,18 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cap_std::fs::OpenOptions;
 use crossbeam_channel::{Receiver, TryRecvError};
 use encoding_rs::Encoding;
 
 use super::integrity::Expected;
-use super::part::{PART_SUFFIX, Part, failure, folder, no_waiting};
-use super::recoding::{Broken, Recoded};
+use super::part::{Part, failure, folder, no_waiting};
+use super::recoding::{Broken, Recoded, Recoding};
 use super::resume::{Left, Resumable, Start};
 use crate::error::{ErrorKind, Failure};
 use crate::slots::RequestId;
@@ -57,12 +58,14 @@ pub(crate) enum Op {
     Write(Key, Vec<u8>),
     /// It is whole: sync it if asked to, and give it its name.
     Commit(Key, bool),
-    /// Let go of what was written: it stays if it may be gone on with, else it is removed.
+    /// Let go of a text that is being encoded, or of what was written: it stays if it may be gone on with, else it is removed.
     Discard(Key),
     /// Remove what was written in any case.
     Remove(Key),
     /// Open a file to read; if it is text, in this encoding.
     Open(Key, Location, Option<&'static Encoding>),
+    /// Write a text in another encoding.
+    Encode(Key, Box<Recoding>),
     /// Read this many bytes from an offset.
     Read(Key, u64, usize),
     /// Close a file that was read.
@@ -94,6 +97,8 @@ pub(crate) enum Outcome {
     Discarded,
     /// The file is open and has this length.
     Opened(u64),
+    /// The text in its encoding.
+    Encoded(Vec<u8>),
     /// Bytes from this offset. Fewer than asked for: the file ended there.
     Chunk(u64, Vec<u8>),
     /// A write to the file failed; it is let go of.
@@ -111,7 +116,7 @@ pub(crate) fn run(operations: &Receiver<Op>, closing: &dyn Fn() -> bool, reply: 
     loop {
         let operation = match operations.try_recv() {
             Ok(operation) => Some(operation),
-            Err(TryRecvError::Empty) if disk.is_behind() => None,
+            Err(TryRecvError::Empty) if disk.long_work().is_some() => None,
             Err(_) => match operations.recv() {
                 Ok(operation) => Some(operation),
                 Err(_) => break,
@@ -122,6 +127,7 @@ pub(crate) fn run(operations: &Receiver<Op>, closing: &dyn Fn() -> bool, reply: 
         }
         if closing() {
             disk.discard_all();
+            disk.closing = true;
             if !matches!(operation, Some(Op::Save(..))) {
                 continue;
             }
@@ -134,9 +140,10 @@ pub(crate) fn run(operations: &Receiver<Op>, closing: &dyn Fn() -> bool, reply: 
                 reply(Reply { key, outcome });
             }
         }
-        if let Some(key) = disk.first_behind() {
-            let outcome = catch_unwind(AssertUnwindSafe(|| disk.catch_up(key)));
-            if let Some(outcome) = outcome.unwrap_or_else(|_| Some(disk.after_panic(key, true))) {
+        if let Some(key) = disk.long_work() {
+            let writing = disk.writers.contains_key(&key);
+            let outcome = catch_unwind(AssertUnwindSafe(|| disk.go_on(key)));
+            if let Some(outcome) = outcome.unwrap_or_else(|_| Some(disk.after_panic(key, writing))) {
                 reply(Reply { key, outcome });
             }
         }
@@ -155,7 +162,7 @@ impl Op {
             | Op::Commit(key, _)
             | Op::Discard(key)
             | Op::Remove(key) => (Some(*key), true),
-            Op::Open(key, _, _) | Op::Read(key, _, _) | Op::Close(key) => (Some(*key), false),
+            Op::Open(key, ..) | Op::Encode(key, _) | Op::Read(key, ..) | Op::Close(key) => (Some(*key), false),
             Op::Free(_) | Op::Save(..) | Op::Closing | Op::Quit => (None, false),
         }
     }
@@ -165,6 +172,9 @@ impl Op {
 struct Disk {
     writers: HashMap<Key, Part>,
     readers: HashMap<Key, Reader>,
+    texts: HashMap<Key, Recoding>,
+    /// There is no time to wait for the disk.
+    closing: bool,
 }
 
 impl Disk {
@@ -172,33 +182,54 @@ impl Disk {
         for (_, part) in self.writers.drain() {
             part.discard(true);
         }
+        self.readers.clear();
+        self.texts.clear();
     }
 
     fn after_panic(&mut self, key: Key, writing: bool) -> Outcome {
         let failure = Failure::new(ErrorKind::Internal, "a panic was caught in the disk's thread");
         if !writing {
+            self.readers.remove(&key);
+            self.texts.remove(&key);
             return Outcome::ReadFailed(failure);
         }
         self.writers.remove(&key).into_iter().for_each(Part::remove);
         Outcome::WriteFailed(failure)
     }
 
-    /// Whether there is something to hash that was there before.
-    fn is_behind(&self) -> bool {
-        self.first_behind().is_some()
+    /// What takes long, and is done a little at a time between other operations: hashing what was there before, and
+    /// measuring or writing text in another encoding.
+    fn long_work(&self) -> Option<Key> {
+        let hashing = self.writers.iter().find(|(_, part)| part.is_behind()).map(|(key, _)| *key);
+        let measuring = || self.readers.iter().find(|(_, reader)| reader.is_measuring()).map(|(key, _)| *key);
+        hashing.or_else(measuring).or_else(|| self.texts.keys().next().copied())
     }
 
-    fn first_behind(&self) -> Option<Key> {
-        self.writers.iter().find(|(_, part)| part.is_behind()).map(|(key, _)| *key)
-    }
-
-    /// Hashes a little of it, between other operations; a file that was only waiting for that gets its name.
-    fn catch_up(&mut self, key: Key) -> Option<Outcome> {
+    /// Does a little of it.
+    fn go_on(&mut self, key: Key) -> Option<Outcome> {
+        if let Some(text) = self.texts.get_mut(&key) {
+            let encoded = match text.go_on() {
+                Ok(None) => return None,
+                Ok(Some(encoded)) => Outcome::Encoded(encoded),
+                Err(what) => Outcome::ReadFailed(Failure::new(ErrorKind::Encode, what)),
+            };
+            self.texts.remove(&key);
+            return Some(encoded);
+        }
+        if let Some(reader) = self.readers.get_mut(&key) {
+            return match reader.measure() {
+                Ok(length) => length.map(Outcome::Opened),
+                Err(failure) => {
+                    self.readers.remove(&key);
+                    Some(Outcome::ReadFailed(failure))
+                }
+            };
+        }
         let part = self.writers.get_mut(&key)?;
         match part.catch_up() {
             Ok(()) => {
                 let sync = part.whole.filter(|_| !part.is_behind())?;
-                Some(self.commit(key, sync)?)
+                self.commit(key, sync)
             }
             Err(failure) => Some(self.give_up(key, failure)),
         }
@@ -253,20 +284,25 @@ impl Disk {
                 if let Some(part) = self.writers.remove(&key) {
                     part.discard(false);
                 }
+                self.texts.remove(&key);
                 Some(Outcome::Discarded)
             }
             Op::Remove(key) => {
                 self.writers.remove(&key).into_iter().for_each(Part::remove);
                 Some(Outcome::Discarded)
             }
-            Op::Open(key, location, encoding) => Some(match Reader::open(&location, encoding) {
+            Op::Open(key, location, encoding) => match Reader::open(&location, encoding) {
                 Ok(reader) => {
                     let length = reader.length;
                     self.readers.insert(key, reader);
-                    Outcome::Opened(length)
+                    length.map(Outcome::Opened)
                 }
-                Err(failure) => Outcome::ReadFailed(failure),
-            }),
+                Err(failure) => Some(Outcome::ReadFailed(failure)),
+            },
+            Op::Encode(key, text) => {
+                self.texts.insert(key, *text);
+                None
+            }
             Op::Read(key, offset, length) => {
                 let reader = self.readers.get_mut(&key)?;
                 Some(match reader.read(offset, length) {
@@ -287,7 +323,7 @@ impl Disk {
             }
             Op::Save(path, bytes) => {
                 // There is nobody to tell; what it holds is saved with the next change.
-                let _ = save(&path, &bytes);
+                let _ = save(path, &bytes, !self.closing);
                 None
             }
             Op::Closing | Op::Quit => None,
@@ -295,40 +331,58 @@ impl Disk {
     }
 }
 
-/// Replaces a file at one stroke, readable by its owner alone.
-fn save(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut part = path.to_owned().into_os_string();
-    part.push(PART_SUFFIX);
-    let part = PathBuf::from(part);
-    // What a killed process has left may be readable by others.
-    let _ = std::fs::remove_file(&part);
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&part)?;
-    let saved = file.write_all(bytes).and_then(|()| file.sync_data()).and_then(|()| std::fs::rename(&part, path));
-    if saved.is_err() {
-        let _ = std::fs::remove_file(&part);
+/// How often, and how long apart, a small file is tried to be saved that another client is saving.
+const SAVE_TRIES: u32 = 10;
+const SAVE_PAUSE: Duration = Duration::from_millis(5);
+
+/// Replaces a small file in one rename, readable by its owner alone.
+fn save(path: PathBuf, bytes: &[u8], sync: bool) -> Result<Text, Failure> {
+    let location = Location { base: None, path };
+    let mut tries = 1;
+    let mut part = loop {
+        match Part::create_private(&location) {
+            Err(_) if tries < SAVE_TRIES => {
+                tries += 1;
+                std::thread::sleep(SAVE_PAUSE);
+            }
+            opened => break opened?,
+        }
+    };
+    match part.write(bytes) {
+        Ok(()) => part.commit(sync),
+        Err(failure) => {
+            part.remove();
+            Err(failure)
+        }
     }
-    saved
 }
 
 /// A file that is being read.
 struct Reader {
     file: File,
     full: PathBuf,
-    length: u64,
+    /// Once it is known.
+    length: Option<u64>,
     recoded: Option<Recoded>,
 }
 
 impl Reader {
     fn open(location: &Location, encoding: Option<&'static Encoding>) -> Result<Reader, Failure> {
         let full = location.full();
-        let (mut file, length) = Reader::open_file(location).map_err(|error| failure("read", &full, &error))?;
-        let Some(encoding) = encoding else { return Ok(Reader { file, full, length, recoded: None }) };
-        let (recoded, length) = Recoded::open(&mut file, encoding).map_err(|broken| explain(broken, &full))?;
-        Ok(Reader { file, full, length, recoded: Some(recoded) })
+        let (file, length) = Reader::open_file(location).map_err(|error| failure("read", &full, &error))?;
+        let recoded = encoding.map(Recoded::start);
+        Ok(Reader { file, full, length: Some(length).filter(|_| recoded.is_none()), recoded })
+    }
+
+    fn is_measuring(&self) -> bool {
+        self.length.is_none()
+    }
+
+    /// Measures a little more; gives the length once it is known.
+    fn measure(&mut self) -> Result<Option<u64>, Failure> {
+        let Some(recoded) = &mut self.recoded else { return Ok(self.length) };
+        self.length = recoded.measure(&mut self.file).map_err(|broken| explain(broken, &self.full))?;
+        Ok(self.length)
     }
 
     fn open_file(location: &Location) -> io::Result<(File, u64)> {

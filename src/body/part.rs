@@ -96,6 +96,17 @@ impl Part {
         Ok(part)
     }
 
+    /// The same for a file that nobody but its owner may read.
+    pub(super) fn create_private(location: &Location) -> Result<Part, Failure> {
+        let part = Part::create(location, Expected::default())?;
+        #[cfg(unix)]
+        {
+            let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+            part.file.set_permissions(owner_only).map_err(|error| part.failure("write", &error))?;
+        }
+        Ok(part)
+    }
+
     /// Opens a file that may be gone on with, and looks at what is there of it.
     pub(super) fn prepare(
         location: &Location,

@@ -1,11 +1,14 @@
-//! A text file read in another encoding than the UTF-8 that it is in.
+//! Text that is sent in another encoding than the UTF-8 that it is in, a little at a time.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::Arc;
 
 use encoding_rs::Encoding;
+use parking_lot::Mutex;
 
 use super::charset::Encoder;
+use crate::request::SharedBytes;
 
 /// How much of the file is read at a time.
 const PIECE: usize = 64 << 10;
@@ -23,6 +26,36 @@ impl From<io::Error> for Broken {
     }
 }
 
+/// A text in memory on its way into another encoding.
+pub(crate) struct Recoding {
+    text: SharedBytes,
+    at: usize,
+    encoder: Encoder,
+    encoded: Vec<u8>,
+    /// Locked while the text is read, which the host may have lent; true once it is taken back.
+    lending: Arc<Mutex<bool>>,
+}
+
+impl Recoding {
+    pub(crate) fn start(text: SharedBytes, encoding: &'static Encoding, lending: Arc<Mutex<bool>>) -> Recoding {
+        Recoding { text, at: 0, encoder: Encoder::new(encoding), encoded: Vec::new(), lending }
+    }
+
+    /// Goes on a little; gives the whole once it is done.
+    pub(crate) fn go_on(&mut self) -> Result<Option<Vec<u8>>, String> {
+        let taken_back = self.lending.lock();
+        if *taken_back {
+            return Err("the client is gone".to_owned());
+        }
+        let text = (*self.text).as_ref();
+        let end = self.at.saturating_add(PIECE).min(text.len());
+        let last = end == text.len();
+        self.encoder.feed(text.get(self.at..end).unwrap_or(&[]), last, &mut self.encoded)?;
+        self.at = end;
+        Ok(last.then(|| std::mem::take(&mut self.encoded)))
+    }
+}
+
 /// The file's text in its new encoding, from some offset there on.
 pub(crate) struct Recoded {
     encoding: &'static Encoding,
@@ -34,20 +67,22 @@ pub(crate) struct Recoded {
 }
 
 impl Recoded {
-    /// Reads the file once to its end: gives its length in the encoding, and tells what cannot be written in it.
-    pub(crate) fn open(file: &mut File, encoding: &'static Encoding) -> Result<(Recoded, u64), Broken> {
-        let mut recoded = Recoded::start(encoding);
-        while !recoded.ended {
-            recoded.read_piece(file)?;
-            recoded.offset += recoded.ready.len() as u64;
-            recoded.ready.clear();
+    /// Reads a little of the file, which has to be done until it gives the length in the encoding; tells what cannot be
+    /// written in it.
+    pub(crate) fn measure(&mut self, file: &mut File) -> Result<Option<u64>, Broken> {
+        self.read_piece(file)?;
+        self.offset += self.ready.len() as u64;
+        self.ready.clear();
+        if !self.ended {
+            return Ok(None);
         }
-        let length = recoded.offset;
+        let length = self.offset;
         file.seek(SeekFrom::Start(0))?;
-        Ok((Recoded::start(encoding), length))
+        *self = Recoded::start(self.encoding);
+        Ok(Some(length))
     }
 
-    fn start(encoding: &'static Encoding) -> Recoded {
+    pub(crate) fn start(encoding: &'static Encoding) -> Recoded {
         Recoded { encoding, encoder: Encoder::new(encoding), ready: Vec::new(), offset: 0, ended: false }
     }
 
@@ -92,10 +127,15 @@ mod tests {
     }
 
     fn open(file: &mut File, label: &str) -> Result<(Recoded, u64), String> {
-        Recoded::open(file, super::super::charset::target(label).unwrap()).map_err(|broken| match broken {
-            Broken::Text(what) => what,
-            Broken::File(error) => panic!("{error}"),
-        })
+        let mut recoded = Recoded::start(super::super::charset::target(label).unwrap());
+        loop {
+            match recoded.measure(file) {
+                Ok(None) => {}
+                Ok(Some(length)) => return Ok((recoded, length)),
+                Err(Broken::Text(what)) => return Err(what),
+                Err(Broken::File(error)) => panic!("{error}"),
+            }
+        }
     }
 
     #[test]

@@ -414,7 +414,8 @@ fn hand_out(event: Event) -> (sortie_event, Held) {
     (out, Held { _url: url, response })
 }
 
-/// Sleeps until sortie_poll() has something to give. For tools and tests: a game polls once a frame instead.
+/// Sleeps until sortie_poll() has something to give. For tools and tests: a game polls once a frame instead. It may wake for
+/// an event of a watch that has just ended, which sortie_poll() then passes over.
 ///
 /// @param client      a live client; must not be NULL
 /// @param timeout_ms  how long to sleep at most, in milliseconds
@@ -513,8 +514,8 @@ unsafe fn headers<'a>(event: *const sortie_event) -> Option<&'a Headers> {
 /// sortie_reachability_unwatch().
 ///
 /// A host can be reached if it accepts a connection, made as a request's would be and closed at once. It is tried at the
-/// start, when the machine's network changes, on resume, and each reachability_interval_ms; 5 s without an answer count as no.
-/// Without a port it is tried at 443 and then 80, and a host that refuses both is there all the same.
+/// start, when the machine's network changes, on resume, and each reachability_interval_ms; 5 s without an answer from a port
+/// count as no. Without a port it is tried at 443 and then 80, and a host that refuses both is there all the same.
 ///
 /// @param client     a live client; must not be NULL
 /// @param host       a name or an address, alone or with ":port", as "example.com" or "[::1]:8080"; must not be NULL

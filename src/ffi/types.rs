@@ -305,7 +305,7 @@ pub struct sortie_client_config {
     /// How many of them may be to one host, which is a scheme, name and port; default 16. A host that speaks HTTP/2 takes up
     /// to 100.
     pub max_active_per_host: u32,
-    /// How many requests may wait, run or be undrained in all; default 65536, at most 1048576.
+    /// How many requests may wait, run or be undrained in all, watches included; default 65536, at most 1048576.
     pub max_requests: u32,
     /// How long a request may take from its start to its end, waiting in the queue aside; default 30000 ms.
     pub timeout_ms: u32,

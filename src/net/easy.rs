@@ -12,7 +12,7 @@ use super::proxy::ProxyChoice;
 use super::sockets::Sockets;
 use super::sys::{self, Raw};
 use super::tls::{self, Roots};
-use super::{Net, Transfer};
+use super::{Net, PROBE_PATIENCE, Transfer};
 use crate::body::decoding::ACCEPTED;
 use crate::config::{Config, Pin, TlsVersion, canonical_host};
 use crate::error::Refusal;
@@ -254,13 +254,14 @@ impl<H: Transfer> Easy<H> {
     }
 
     /// Sets the handle to connect and do nothing else.
-    pub(super) fn prepare_probe(&mut self, url: &str, patience: Duration, setup: &Setup) -> Result<(), String> {
+    pub(super) fn prepare_probe(&mut self, url: &str, scheme: &str, tunnel: bool, setup: &Setup) -> Result<(), String> {
         let raw = self.raw();
         raw.text(curl_sys::CURLOPT_URL, Some(c_text(&mut self.line, url)))?;
-        raw.text(curl_sys::CURLOPT_PROXY, Some(setup.proxy.for_scheme("https").unwrap_or(c"")))?;
-        raw.long(sys::OPT_HTTPPROXYTUNNEL, 1)?;
+        raw.text(curl_sys::CURLOPT_PROXY, Some(setup.proxy.for_scheme(scheme).unwrap_or(c"")))?;
+        raw.long(sys::OPT_HTTPPROXYTUNNEL, tunnel.into())?;
         raw.long(sys::OPT_CONNECT_ONLY, 1)?;
-        raw.long(curl_sys::CURLOPT_CONNECTTIMEOUT_MS, i64::try_from(patience.as_millis()).unwrap_or(i64::MAX))
+        let patience = i64::try_from(PROBE_PATIENCE.as_millis()).unwrap_or(i64::MAX);
+        raw.long(curl_sys::CURLOPT_CONNECTTIMEOUT_MS, patience)
     }
 
     pub(super) fn raw(&self) -> Raw {

@@ -14,8 +14,8 @@ const OUTSIDE: [IpAddr; 2] =
 
 /// The machine's network as a whole: whether there is a way out, and by what.
 pub(crate) fn network() -> Network {
-    let ways = OUTSIDE.into_iter().filter_map(local_address).map(by_local_address);
-    ways.filter(|network| network.reachable).reduce(|first, _| first).unwrap_or_default()
+    let mut ways = OUTSIDE.into_iter().filter_map(local_address).map(by_local_address);
+    ways.find(|network| network.reachable).unwrap_or_default()
 }
 
 /// The address that packets to another leave by; `None` if there is no way.

@@ -10,7 +10,7 @@ use super::sys;
 use super::{Net, Transfer};
 
 /// How long a host may take to answer, name lookup included.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PROBE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What libcurl calls back for a probe: nothing.
 struct Silent;
@@ -42,7 +42,9 @@ impl Net {
     /// it has ended.
     pub(crate) fn probe(&self, setup: &Setup, host: &str, port: u16, token: usize) -> Result<Probe, String> {
         let mut easy = Easy::new(Silent, setup, self)?;
-        easy.prepare_probe(&format!("http://{host}:{port}/"), PATIENCE, setup)?;
+        // As requests do: those to port 80 ask an http proxy for the page, all others for a connection.
+        let (scheme, tunnel) = if port == 80 { ("http", false) } else { ("https", true) };
+        easy.prepare_probe(&format!("http://{host}:{port}/"), scheme, tunnel, setup)?;
         self.start(easy, token).map(Probe)
     }
 
@@ -54,8 +56,10 @@ impl Net {
             Some(curl_sys::CURLE_OK) => {
                 Answer::Connected(raw.info_text(sys::INFO_LOCAL_IP).and_then(|ip| ip.parse().ok()))
             }
-            #[allow(clippy::useless_conversion)] // c_long has 32 bits on Windows
-            Some(curl_sys::CURLE_COULDNT_CONNECT) if is_refusal(i64::from(raw.info_long(sys::INFO_OS_ERRNO))) => {
+            // A proxy's refusal says nothing of the host.
+            Some(curl_sys::CURLE_COULDNT_CONNECT)
+                if !easy.used_proxy() && is_refusal(raw.info_long(sys::INFO_OS_ERRNO)) =>
+            {
                 Answer::Refused
             }
             _ => Answer::Nothing,
@@ -64,7 +68,9 @@ impl Net {
 }
 
 /// Whether the system's error number says that the host refused.
-fn is_refusal(error: i64) -> bool {
+#[allow(clippy::useless_conversion)] // c_long has 32 bits on Windows
+fn is_refusal(error: std::ffi::c_long) -> bool {
+    let error = i64::from(error);
     #[cfg(unix)]
     return error == i64::from(libc::ECONNREFUSED);
     #[cfg(windows)]

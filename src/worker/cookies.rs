@@ -1,28 +1,31 @@
-//! Cookies: kept and sent as browsers do, in memory and, if asked for, in a file.
+//! Cookies: kept and sent as browsers do (RFC 6265bis), in memory and, if asked for, in a file.
 
-use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cookie_store::{Cookie, CookieDomain, CookieExpiration, CookieStore};
-use url::Url;
+use url::{Host, Url};
 
-use super::public_suffix::is_public_suffix;
+use super::public_suffix::{is_public_suffix, site_of};
 use crate::error::{Reason, Refusal};
+use crate::request::{BaseDirectory, FileName};
 
 /// The longest name and value together, and the longest Set-Cookie header, in bytes.
 const MAX_COOKIE_BYTES: usize = 4096;
 const MAX_HEADER_BYTES: usize = 8192;
-/// How many cookies a domain may have, and all together: beyond, the oldest go.
-const MAX_PER_DOMAIN: usize = 50;
+/// How many cookies a site may have, with all its hosts, and all sites together: beyond, the oldest go.
+const MAX_PER_SITE: usize = 180;
 const MAX_COOKIES: usize = 3000;
 /// How many cookies one response may set.
 pub(super) const MAX_PER_RESPONSE: usize = 50;
 /// How much of them goes into one request.
 const MAX_SENT_BYTES: usize = 64 << 10;
+/// The longest that a cookie is kept, in seconds: 400 days.
+const MAX_AGE: u64 = 400 * 24 * 3600;
 /// How large a file may be to be read.
 const MAX_FILE_BYTES: u64 = 32 << 20;
 /// How long changes gather before they are saved.
@@ -33,76 +36,272 @@ const OTHER_FILE_HEADER: &str = "# HTTP Cookie File";
 /// Before the domain of a cookie that scripts must not see, as curl writes it.
 const HTTP_ONLY: &str = "#HttpOnly_";
 
-/// The cookies of one client.
-#[derive(Default)]
-pub(crate) struct Jar {
-    store: CookieStore,
-    file: Option<PathBuf>,
-    /// When what has changed is to be saved.
-    save_at: Option<Duration>,
+/// A cookie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cookie {
+    name: String,
+    value: String,
+    /// The host that set it, or the domain that it is for.
+    domain: String,
+    host_only: bool,
+    path: String,
+    secure: bool,
+    http_only: bool,
+    /// When it ends, in seconds since 1970; `None` with the client.
+    expires: Option<u64>,
+    /// Which of all it is.
+    number: u64,
 }
 
-/// Reads a cookie as it stands in a Set-Cookie header that came from a URL. `Err` says why a browser would not keep it.
-pub(crate) fn parse(text: &str, url: &Url) -> Result<Cookie<'static>, String> {
-    if text.len() > MAX_HEADER_BYTES {
-        return Err(format!("is {} bytes long, the limit is {MAX_HEADER_BYTES}", text.len()));
+impl Cookie {
+    /// Reads a cookie as it stands in a Set-Cookie header that came from a URL. `Err` says why a browser would not keep it.
+    pub(crate) fn parse(text: &str, url: &Url) -> Result<Cookie, String> {
+        if text.len() > MAX_HEADER_BYTES {
+            return Err(format!("is {} bytes long, the limit is {MAX_HEADER_BYTES}", text.len()));
+        }
+        if text.chars().any(|character| character.is_ascii_control()) {
+            return Err("holds a control character".to_owned());
+        }
+        let mut parts = text.split(';');
+        let (name, value) = parts.next().and_then(|pair| pair.split_once('=')).ok_or("has no name with a '='")?;
+        let (name, value) = (name.trim(), value.trim());
+        if name.is_empty() {
+            return Err("has an empty name".to_owned());
+        }
+        let length = name.len() + value.len();
+        if length > MAX_COOKIE_BYTES {
+            return Err(format!("has {length} bytes of name and value, the limit is {MAX_COOKIE_BYTES}"));
+        }
+        let host = url.host_str().unwrap_or("");
+        let mut cookie = Cookie {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            domain: host.to_owned(),
+            host_only: true,
+            path: default_path(url).to_owned(),
+            secure: false,
+            http_only: false,
+            expires: None,
+            number: 0,
+        };
+        let (mut domain, mut max_age, mut date) = ("", None, None);
+        for attribute in parts {
+            let (key, value) = attribute.split_once('=').unwrap_or((attribute, ""));
+            let (key, value) = (key.trim(), value.trim());
+            match key.to_ascii_lowercase().as_str() {
+                "domain" => domain = value.strip_prefix('.').unwrap_or(value),
+                "path" if value.starts_with('/') => value.clone_into(&mut cookie.path),
+                "path" => default_path(url).clone_into(&mut cookie.path),
+                "secure" => cookie.secure = true,
+                "httponly" => cookie.http_only = true,
+                "max-age" => max_age = seconds(value).or(max_age),
+                "expires" => date = cookie_date(value).or(date),
+                _ => {}
+            }
+        }
+        let now = unix_time();
+        let ends = max_age.map(|age| if age == 0 { 0 } else { now.saturating_add(age) }).or(date);
+        cookie.expires = ends.map(|ends| ends.min(now + MAX_AGE));
+        if !domain.is_empty() {
+            cookie.set_domain(domain, host)?;
+        }
+        cookie.check(url)?;
+        Ok(cookie)
     }
-    if text.chars().any(char::is_control) {
-        return Err("holds a control character".to_owned());
-    }
-    let mut cookie = Cookie::parse(text, url).map_err(|error| error.to_string())?.into_owned();
-    let length = cookie.name().len() + cookie.value().len();
-    if length > MAX_COOKIE_BYTES {
-        return Err(format!("has {length} bytes of name and value, the limit is {MAX_COOKIE_BYTES}"));
-    }
-    if let CookieDomain::Suffix(domain) = &cookie.domain
-        && is_public_suffix(domain)
-    {
-        if url.host_str() != Some(domain) {
+
+    /// Widens it to a domain that its host lies in.
+    fn set_domain(&mut self, domain: &str, host: &str) -> Result<(), String> {
+        let parsed = Host::parse(domain).map_err(|_| format!("is for '{domain}', which is no host"))?;
+        let domain = parsed.to_string();
+        if !domain_matches(host, &domain) {
+            return Err(format!("is for the domain '{domain}', in which '{host}' does not lie"));
+        }
+        if host == domain && (!matches!(parsed, Host::Domain(_)) || is_public_suffix(&domain)) {
+            return Ok(());
+        }
+        if is_public_suffix(&domain) {
             return Err(format!("is for '{domain}', under which anybody can have a name"));
         }
-        cookie.domain = CookieDomain::host_only(url).map_err(|error| error.to_string())?;
+        (self.domain, self.host_only) = (domain, false);
+        Ok(())
     }
-    let secure = cookie.secure() == Some(true);
-    if secure && !is_trustworthy(url) {
-        return Err("is Secure, but does not come from an https URL".to_owned());
+
+    /// Refuses one that says what its origin must not say.
+    fn check(&self, url: &Url) -> Result<(), String> {
+        if self.secure && !is_trustworthy(url) {
+            return Err("is Secure, but does not come from an https URL".to_owned());
+        }
+        let has_prefix =
+            |prefix: &str| self.name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+        if has_prefix("__Secure-") && !self.secure {
+            return Err("has a name that begins with __Secure-, but is not Secure".to_owned());
+        }
+        if has_prefix("__Host-") && !(self.secure && self.host_only && self.path == "/") {
+            let what = "has a name that begins with __Host-, but is not Secure with Path=/ and no Domain";
+            return Err(what.to_owned());
+        }
+        Ok(())
     }
-    let has_prefix =
-        |prefix: &str| cookie.name().get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
-    if has_prefix("__Secure-") && !secure {
-        return Err("has a name that begins with __Secure-, but is not Secure".to_owned());
+
+    fn has_expired(&self, now: u64) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
     }
-    let for_host = matches!(cookie.domain, CookieDomain::HostOnly(_)) && cookie.path() == Some("/");
-    if has_prefix("__Host-") && !(secure && for_host) {
-        return Err("has a name that begins with __Host-, but is not Secure with Path=/ and no Domain".to_owned());
+
+    /// Whether another takes its place.
+    fn is_replaced_by(&self, other: &Cookie) -> bool {
+        let key = |cookie: &Cookie| (cookie.host_only, cookie.name.len());
+        key(self) == key(other) && self.name == other.name && self.domain == other.domain && self.path == other.path
     }
-    Ok(cookie)
+
+    fn goes_to(&self, url: &Url, host: &str, trustworthy: bool) -> bool {
+        let in_domain = if self.host_only { host == self.domain } else { domain_matches(host, &self.domain) };
+        in_domain && path_matches(url.path(), &self.path) && (!self.secure || trustworthy)
+    }
+}
+
+/// Whether a host is a domain or lies in it.
+fn domain_matches(host: &str, domain: &str) -> bool {
+    host == domain || host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
+}
+
+/// Whether a path is another or lies below it.
+fn path_matches(path: &str, below: &str) -> bool {
+    path.strip_prefix(below).is_some_and(|rest| rest.is_empty() || below.ends_with('/') || rest.starts_with('/'))
+}
+
+/// A URL's path up to its last slash.
+fn default_path(url: &Url) -> &str {
+    match url.path().rfind('/') {
+        None | Some(0) => "/",
+        Some(end) => url.path().get(..end).unwrap_or("/"),
+    }
 }
 
 /// Whether nobody can listen on the way to a URL, and so may set and see Secure cookies.
 fn is_trustworthy(url: &Url) -> bool {
     url.scheme() == "https"
         || match url.host() {
-            Some(url::Host::Domain(name)) => name == "localhost",
-            Some(url::Host::Ipv4(address)) => address.is_loopback(),
-            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
             None => false,
         }
+}
+
+/// Reads a Max-Age; what is negative is over.
+fn seconds(value: &str) -> Option<u64> {
+    let digits = value.strip_prefix('-').unwrap_or(value);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    Some(if digits.len() < value.len() { 0 } else { value.parse().unwrap_or(u64::MAX) })
+}
+
+/// Reads a date as browsers do (RFC 6265, section 5.1.1), in seconds since 1970.
+fn cookie_date(text: &str) -> Option<u64> {
+    let is_delimiter = |byte: &u8| matches!(byte, 0x09 | 0x20..=0x2F | 0x3B..=0x40 | 0x5B..=0x60 | 0x7B..=0x7E);
+    let (mut time, mut day, mut month, mut year) = (None, None, None, None);
+    for token in text.as_bytes().split(is_delimiter).filter(|token| !token.is_empty()) {
+        if time.is_none()
+            && let Some(found) = clock_time(token)
+        {
+            time = Some(found);
+        } else if day.is_none()
+            && let Some((found, _)) = leading_number(token, 1..=2)
+        {
+            day = Some(found);
+        } else if month.is_none()
+            && let Some(found) = month_number(token)
+        {
+            month = Some(found);
+        } else if year.is_none()
+            && let Some((found, digits)) = leading_number(token, 2..=4)
+        {
+            year = Some(match (found, digits) {
+                (70..=99, 2) => found + 1900,
+                (0..=69, 2) => found + 2000,
+                _ => found,
+            });
+        }
+    }
+    let (seconds, day, month, year) = (time?, day?, month?, year?);
+    if !(1601..=9999).contains(&year) || !(1..=days_in_month(year, month)).contains(&day) {
+        return None;
+    }
+    let days: u64 = (1970..year).map(|year| if is_leap(year) { 366 } else { 365 }).sum();
+    let days = days + (1..month).map(|month| days_in_month(year, month)).sum::<u64>() + day - 1;
+    Some(if year < 1970 { 0 } else { days * 86_400 + seconds })
+}
+
+/// "HH:MM:SS", each of one or two digits, as seconds.
+fn clock_time(token: &[u8]) -> Option<u64> {
+    let mut fields = token.splitn(3, |byte| *byte == b':');
+    let mut field = |limit: u64| leading_number(fields.next()?, 1..=2).filter(|(number, _)| *number < limit);
+    let ((hour, _), (minute, _), (second, _)) = (field(24)?, field(60)?, field(60)?);
+    Some(hour * 3600 + minute * 60 + second)
+}
+
+/// The digits that a token begins with, if there are as many as wanted.
+fn leading_number(token: &[u8], wanted: std::ops::RangeInclusive<usize>) -> Option<(u64, usize)> {
+    let digits = token.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let number = token.iter().take(digits).fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
+    wanted.contains(&digits).then_some((number, digits))
+}
+
+fn month_number(token: &[u8]) -> Option<u64> {
+    const MONTHS: [&[u8]; 12] =
+        [b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"];
+    let start = token.get(..3)?;
+    (1..).zip(MONTHS).find(|(_, name)| start.eq_ignore_ascii_case(name)).map(|(number, _)| number)
+}
+
+fn is_leap(year: u64) -> bool {
+    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+}
+
+fn days_in_month(year: u64, month: u64) -> u64 {
+    match month {
+        2 if is_leap(year) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Seconds since 1970.
+fn unix_time() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// The cookies of one client.
+#[derive(Default)]
+pub(crate) struct Jar {
+    /// By the site that they belong to, which any that go to one host have in common.
+    sites: HashMap<String, Vec<Cookie>>,
+    count: usize,
+    next_number: u64,
+    file: Option<PathBuf>,
+    /// When what has changed is to be saved.
+    save_at: Option<Duration>,
+    /// What was saved last, as a hash.
+    saved: Option<u64>,
 }
 
 impl Jar {
     /// A jar with what a file holds, and which is saved there. A file that does not exist is an empty one.
     pub(crate) fn open(file: Option<&Path>) -> Result<Jar, Refusal> {
-        let mut jar = Jar { file: file.map(Path::to_owned), ..Jar::default() };
+        let mut jar = Jar::default();
         let Some(file) = file else { return Ok(jar) };
         let refuse = |what: String| Refusal::new(Reason::Path, format!("cookie_file '{}' {what}", file.display()));
-        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        if file.file_name().is_none() || !folder.is_dir() {
-            return Err(refuse("is not a file's name in a folder that exists".to_owned()));
-        }
         // The host may change its working directory before the file is saved.
-        jar.file = Some(std::path::absolute(file).unwrap_or_else(|_| file.to_owned()));
-        match fs::metadata(file) {
+        let mut path = FileName::new(file, BaseDirectory::None)?.path;
+        if !path.parent().is_some_and(Path::is_dir) {
+            return Err(refuse("is not in a folder that exists".to_owned()));
+        }
+        // A link stays one.
+        path = fs::canonicalize(&path).unwrap_or(path);
+        jar.file = Some(path.clone());
+        match fs::metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(jar),
             Err(error) => return Err(refuse(format!("cannot be read: {error}"))),
             Ok(metadata) if !metadata.is_file() => return Err(refuse("is not a regular file".to_owned())),
@@ -112,92 +311,97 @@ impl Jar {
             }
             Ok(_) => {}
         }
-        let bytes = fs::read(file).map_err(|error| refuse(format!("cannot be read: {error}")))?;
+        let bytes = fs::read(&path).map_err(|error| refuse(format!("cannot be read: {error}")))?;
         let text = String::from_utf8_lossy(&bytes);
         // Whatever else it is, it is not ours to replace.
         if !text.trim().is_empty() && ![FILE_HEADER, OTHER_FILE_HEADER].iter().any(|header| text.starts_with(header)) {
             return Err(refuse(format!("is not a cookie file: it does not begin with '{FILE_HEADER}'")));
         }
-        for line in text.lines() {
-            jar.load(line);
+        let now = unix_time();
+        for cookie in text.lines().filter_map(load).filter(|cookie| !cookie.has_expired(now)) {
+            jar.put(cookie);
         }
         Ok(jar)
     }
 
-    /// Takes in one line of a file; one that is no cookie, or that has expired, is passed over.
-    fn load(&mut self, line: &str) -> Option<()> {
-        let (http_only, line) = match line.strip_prefix(HTTP_ONLY) {
-            Some(rest) => (true, rest),
-            None => (false, line),
-        };
-        if line.starts_with('#') {
-            return None;
-        }
-        let mut fields = line.splitn(7, '\t');
-        let (domain, with_subdomains, path) = (fields.next()?, fields.next()?, fields.next()?);
-        let (secure, expires, name, value) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
-        let left = expires.parse::<u64>().ok()?.checked_sub(unix_time()).filter(|left| *left > 0)?;
-        let host = domain.trim_start_matches('.');
-        let mut text = format!("{name}={value}; Path={path}; Max-Age={left}");
-        if with_subdomains == "TRUE" {
-            let _ = write!(text, "; Domain={host}");
-        }
-        text.push_str(if secure == "TRUE" { "; Secure" } else { "" });
-        text.push_str(if http_only { "; HttpOnly" } else { "" });
-        let url = Url::parse(&format!("https://{host}/")).ok()?;
-        let cookie = parse(&text, &url).ok()?;
-        self.store.insert(cookie, &url).ok()?;
-        Some(())
-    }
-
     /// Keeps what a response from a URL has set.
-    pub(super) fn keep(&mut self, set: impl Iterator<Item = Cookie<'static>>, url: &Url, now: Duration) {
-        let mut domains = Vec::new();
+    pub(super) fn keep(&mut self, set: impl Iterator<Item = Cookie>, url: &Url, now: Duration) {
+        let (trustworthy, time) = (is_trustworthy(url), unix_time());
+        let mut changed = false;
         for cookie in set {
-            let domain = String::from(&cookie.domain);
-            if !self.would_replace_secure(&cookie, url) && self.store.insert(cookie, url).is_ok() {
-                domains.push(domain);
+            if !trustworthy && self.would_shadow_secure(&cookie) {
+                continue;
+            }
+            changed = true;
+            if cookie.has_expired(time) {
+                self.remove(&cookie);
+            } else {
+                self.put(cookie);
             }
         }
-        if domains.is_empty() {
-            return;
-        }
-        self.make_room(&domains);
-        if self.file.is_some() {
+        if changed && self.file.is_some() {
             self.save_at.get_or_insert(now + SAVE_DELAY);
         }
     }
 
-    /// Whether a cookie that somebody on the way may have set would take the place of one that only the server could set.
-    fn would_replace_secure(&self, cookie: &Cookie<'static>, url: &Url) -> bool {
-        !is_trustworthy(url)
-            && self
-                .store
-                .iter_unexpired()
-                .any(|kept| kept.secure() == Some(true) && kept.name() == cookie.name() && kept.domain.matches(url))
+    /// Whether a cookie that somebody on the way may have set would be taken for one that only the server could set.
+    fn would_shadow_secure(&self, cookie: &Cookie) -> bool {
+        let of_site = self.sites.get(site_of(&cookie.domain)).map_or(&[][..], Vec::as_slice);
+        of_site.iter().any(|kept| {
+            kept.secure
+                && kept.name == cookie.name
+                && (domain_matches(&kept.domain, &cookie.domain) || domain_matches(&cookie.domain, &kept.domain))
+                && path_matches(&cookie.path, &kept.path)
+        })
     }
 
-    /// Lets expired cookies go, and the oldest where there are too many.
-    fn make_room(&mut self, domains: &[String]) {
-        let key = |cookie: &Cookie<'static>| {
-            (String::from(&cookie.domain), String::from(&cookie.path), cookie.name().to_owned())
-        };
-        let mut gone: Vec<_> = self.store.iter_any().filter(|cookie| cookie.is_expired()).map(key).collect();
-        for domain in domains {
-            let of_domain = || self.store.iter_unexpired().filter(|cookie| String::from(&cookie.domain) == *domain);
-            let excess = of_domain().count().saturating_sub(MAX_PER_DOMAIN);
-            gone.extend(of_domain().take(excess).map(key));
+    fn remove(&mut self, cookie: &Cookie) {
+        let site = site_of(&cookie.domain);
+        if let Some(of_site) = self.sites.get_mut(site) {
+            let before = of_site.len();
+            of_site.retain(|kept| !kept.is_replaced_by(cookie));
+            self.count -= before - of_site.len();
+            if of_site.is_empty() {
+                self.sites.remove(site);
+            }
         }
-        let excess = self.store.iter_unexpired().count().saturating_sub(MAX_COOKIES);
-        gone.extend(self.store.iter_unexpired().take(excess).map(key));
-        for (domain, path, name) in gone {
-            self.store.remove(&domain, &path, &name);
+    }
+
+    /// Puts a cookie in, and takes out what is too much.
+    fn put(&mut self, mut cookie: Cookie) {
+        self.next_number += 1;
+        cookie.number = self.next_number;
+        let site = site_of(&cookie.domain).to_owned();
+        let of_site = self.sites.entry(site).or_default();
+        if let Some(kept) = of_site.iter_mut().find(|kept| kept.is_replaced_by(&cookie)) {
+            cookie.number = kept.number;
+            *kept = cookie;
+            return;
+        }
+        of_site.push(cookie);
+        self.count += 1;
+        let now = unix_time();
+        if of_site.len() > MAX_PER_SITE {
+            let before = of_site.len();
+            of_site.retain(|cookie| !cookie.has_expired(now));
+            if of_site.len() > MAX_PER_SITE {
+                // In order of their making, since replacing one leaves it in its place.
+                of_site.remove(0);
+            }
+            self.count -= before - of_site.len();
+        }
+        if self.count > MAX_COOKIES {
+            let oldest = self.sites.iter().min_by_key(|(_, of_site)| of_site.first().map(|cookie| cookie.number));
+            if let Some(oldest) = oldest.and_then(|(_, of_site)| of_site.first()).cloned() {
+                self.remove(&oldest);
+            }
         }
     }
 
     /// Forgets every cookie.
     pub(super) fn clear(&mut self, now: Duration) {
-        self.store.clear();
+        self.sites.clear();
+        self.count = 0;
         if self.file.is_some() {
             self.save_at = Some(now);
         }
@@ -205,12 +409,20 @@ impl Jar {
 
     /// The Cookie header for a URL; `None` if there is nothing to send.
     pub(super) fn header(&self, url: &Url) -> Option<String> {
-        self.store.iter_any().next()?;
-        let mut cookies = self.store.matches(url);
-        cookies.sort_by_key(|cookie| Reverse(cookie.path.as_ref().len()));
+        if self.count == 0 {
+            return None;
+        }
+        let host = url.host_str()?;
+        let (now, trustworthy) = (unix_time(), is_trustworthy(url));
+        let of_site = self.sites.get(site_of(host))?;
+        let mut cookies: Vec<_> = of_site
+            .iter()
+            .filter(|cookie| !cookie.has_expired(now) && cookie.goes_to(url, host, trustworthy))
+            .collect();
+        // The longest path comes first, and then the oldest, as they lie.
+        cookies.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
         let mut header = String::new();
-        for cookie in cookies {
-            let (name, value) = cookie.name_value();
+        for Cookie { name, value, .. } in cookies {
             if header.len() + name.len() + value.len() > MAX_SENT_BYTES {
                 break;
             }
@@ -220,37 +432,63 @@ impl Jar {
         (!header.is_empty()).then_some(header)
     }
 
-    /// When there is something to save.
+    /// When there may be something to save.
     pub(super) fn save_at(&self) -> Option<Duration> {
         self.save_at
     }
 
-    /// What is to be saved, and where; `None` if nothing has changed since the last time.
+    /// What is to be saved, and where; `None` if nothing of that has changed since the last time.
     pub(super) fn take_changes(&mut self) -> Option<(PathBuf, Vec<u8>)> {
         self.save_at.take()?;
-        let mut text =
-            format!("{FILE_HEADER}\n# Written by Sortie, readable by curl. Changes made by hand may be lost.\n\n");
-        for cookie in self.store.iter_unexpired() {
-            // Cookies without an end are gone with the program, as with a browser's session.
-            let CookieExpiration::AtUtc(expires) = &cookie.expires else { continue };
-            let (domain, with_subdomains) = match &cookie.domain {
-                CookieDomain::Suffix(domain) => (format!(".{domain}"), "TRUE"),
-                domain => (domain.as_cow().unwrap_or_default().into_owned(), "FALSE"),
-            };
-            let http_only = if cookie.http_only() == Some(true) { HTTP_ONLY } else { "" };
-            let secure = if cookie.secure() == Some(true) { "TRUE" } else { "FALSE" };
-            let (path, expires) = (String::from(&cookie.path), expires.unix_timestamp());
-            let (name, value) = cookie.name_value();
-            let _ =
-                writeln!(text, "{http_only}{domain}\t{with_subdomains}\t{path}\t{secure}\t{expires}\t{name}\t{value}");
+        let now = unix_time();
+        // Cookies without an end are gone with the program, as with a browser's session.
+        let lasting = |cookie: &&Cookie| cookie.expires.is_some_and(|expires| expires > now);
+        let mut lasting: Vec<_> = self.sites.values().flatten().filter(lasting).collect();
+        lasting.sort_by_key(|cookie| cookie.number);
+        let mut text = format!("{FILE_HEADER}\n# Written by Sortie. Changes made by hand may be lost.\n\n");
+        lasting.into_iter().for_each(|cookie| store(cookie, &mut text));
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        let hash = hasher.finish();
+        if self.saved.replace(hash) == Some(hash) {
+            return None;
         }
         Some((self.file.clone()?, text.into_bytes()))
     }
 }
 
-/// Seconds since 1970.
-fn unix_time() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+/// Writes one line of a file.
+fn store(cookie: &Cookie, text: &mut String) {
+    let Cookie { name, value, domain, path, .. } = cookie;
+    let (dot, wide) = if cookie.host_only { ("", "FALSE") } else { (".", "TRUE") };
+    let http_only = if cookie.http_only { HTTP_ONLY } else { "" };
+    let secure = if cookie.secure { "TRUE" } else { "FALSE" };
+    let expires = cookie.expires.unwrap_or(0);
+    let _ = writeln!(text, "{http_only}{dot}{domain}\t{wide}\t{path}\t{secure}\t{expires}\t{name}\t{value}");
+}
+
+/// Reads one line of a file; one that is no cookie is passed over.
+fn load(line: &str) -> Option<Cookie> {
+    let (http_only, line) = match line.strip_prefix(HTTP_ONLY) {
+        Some(rest) => (true, rest),
+        None => (false, line),
+    };
+    if line.starts_with('#') {
+        return None;
+    }
+    let mut fields = line.splitn(7, '\t');
+    let (domain, wide, path) = (fields.next()?, fields.next()?, fields.next()?);
+    let (secure, expires, name, value) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+    let expires = expires.parse::<u64>().ok()?.min(unix_time() + MAX_AGE);
+    let domain = Host::parse(domain.trim_start_matches('.')).ok()?.to_string();
+    let host_only = wide != "TRUE" || is_public_suffix(&domain);
+    let plain = |text: &str| !text.chars().any(|character| character.is_ascii_control() || character == ';');
+    if name.is_empty() || name.contains('=') || !path.starts_with('/') || ![name, value, path].into_iter().all(plain) {
+        return None;
+    }
+    let (name, value, path) = (name.to_owned(), value.to_owned(), path.to_owned());
+    let (secure, expires) = (secure == "TRUE", Some(expires));
+    Some(Cookie { name, value, domain, host_only, path, secure, http_only, expires, number: 0 })
 }
 
 #[cfg(test)]
@@ -263,7 +501,7 @@ mod tests {
 
     fn set(jar: &mut Jar, from: &str, cookies: &[&str]) {
         let from = url(from);
-        jar.keep(cookies.iter().filter_map(|text| parse(text, &from).ok()), &from, Duration::ZERO);
+        jar.keep(cookies.iter().filter_map(|text| Cookie::parse(text, &from).ok()), &from, Duration::ZERO);
     }
 
     fn sent(jar: &Jar, to: &str) -> String {
@@ -273,39 +511,98 @@ mod tests {
     #[test]
     fn cookies_go_where_they_came_from() {
         let mut jar = Jar::default();
-        set(&mut jar, "http://a.example.com/x/y", &["host=1", "all=2; Domain=example.com; Path=/"]);
+        set(&mut jar, "http://a.example.com/x/y", &["host=1", "all=2; Domain=.Example.COM; Path=/"]);
         assert_eq!(sent(&jar, "http://a.example.com/x/z"), "host=1; all=2", "the longest path comes first");
         assert_eq!(sent(&jar, "http://a.example.com/"), "all=2");
+        assert_eq!(sent(&jar, "http://a.example.com/xx"), "all=2");
         assert_eq!(sent(&jar, "http://b.example.com/x/"), "all=2");
         assert_eq!(sent(&jar, "http://example.com/x/"), "all=2");
         assert_eq!(sent(&jar, "http://notexample.com/x/"), "");
+        set(&mut jar, "http://127.0.0.1/", &["ip=1; Domain=127.0.0.1", "no=1; Domain=0.0.1"]);
+        assert_eq!(
+            (sent(&jar, "http://127.0.0.1:99/"), sent(&jar, "http://1.127.0.0.1.example/")),
+            ("ip=1".into(), "".into())
+        );
+        set(&mut jar, "http://www.b\u{fc}cher.example/", &["idn=1; Domain=b\u{fc}cher.example"]);
+        assert_eq!(sent(&jar, "http://xn--bcher-kva.example/"), "idn=1");
     }
 
     #[test]
-    fn a_new_value_replaces_and_an_old_date_removes() {
+    fn a_new_value_replaces_in_its_place_and_an_old_date_removes() {
         let mut jar = Jar::default();
         set(&mut jar, "http://x.example/", &["a=1", "b=1", "a=2"]);
         assert_eq!(sent(&jar, "http://x.example/"), "a=2; b=1");
-        set(&mut jar, "http://x.example/", &["a=; Expires=Thu, 01 Jan 1970 00:00:00 GMT", "b=; Max-Age=0"]);
-        assert_eq!(sent(&jar, "http://x.example/"), "");
-        assert_eq!(jar.store.iter_any().count(), 0);
+        set(&mut jar, "http://x.example/", &["a=; Expires=Thu, 01 Jan 1970 00:00:00 GMT", "b=; Max-Age=-1"]);
+        assert_eq!((sent(&jar, "http://x.example/"), jar.count, jar.sites.len()), (String::new(), 0, 0));
+    }
+
+    #[test]
+    fn dates_are_read_as_browsers_read_them() {
+        for (text, seconds) in [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", 784_111_777),
+            ("Sun Nov  6 08:49:37 1994", 784_111_777),
+            ("6 november 94 8:49:37 +0000", 784_111_777),
+            ("sun, 6-nOv-1994 08:49:37 utc", 784_111_777),
+            ("Thu, 29 Feb 2024 00:00:00 GMT", 1_709_164_800),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+            ("Mon, 01 Jan 1601 00:00:00 GMT", 0),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", 253_402_300_799),
+        ] {
+            assert_eq!(cookie_date(text), Some(seconds), "{text}");
+        }
+        for bad in [
+            "",
+            "tomorrow",
+            "Sun, 06 Nov 1994",
+            "06 Nov 1994 24:00:00",
+            "06 Nov 1994 00:60:00",
+            "31 Nov 1994 00:00:00",
+            "29 Feb 2023 00:00:00",
+            "00 Nov 1994 00:00:00",
+            "06 Nov 1600 00:00:00",
+            "06 Nov 19940 00:00:00",
+        ] {
+            assert_eq!(cookie_date(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_age_counts_before_the_date() {
+        let expires = |text: &str| Cookie::parse(text, &url("http://x.example/")).unwrap().expires;
+        assert_eq!(expires("a=1"), None);
+        assert_eq!(expires("a=1; Expires=Thu, 01 Jan 2099 00:00:00 GMT; Max-Age=0"), Some(0));
+        assert_eq!(expires("a=1; Max-Age=-5"), Some(0));
+        assert_eq!(expires("a=1; Max-Age=soon; Expires=never"), None);
+        let latest = unix_time() + MAX_AGE;
+        for long in ["Max-Age=99999999999999999999999", "Expires=Thu, 01 Jan 2099 00:00:00 GMT"] {
+            assert!(
+                expires(&format!("a=1; {long}")).is_some_and(|ends| ends >= latest && ends <= latest + 5),
+                "{long}"
+            );
+        }
     }
 
     #[test]
     fn what_a_browser_refuses_is_refused() {
-        let why = |text: &str, from: &str| parse(text, &url(from)).unwrap_err();
+        let why = |text: &str, from: &str| Cookie::parse(text, &url(from)).unwrap_err();
         assert!(why("a=1; Domain=co.uk", "http://x.co.uk/").contains("co.uk"));
-        assert!(why("a=1; Domain=other.example", "http://x.example/").contains("omain"));
+        assert!(why("a=1; Domain=com.", "http://evil.com./").contains("com."));
+        assert!(why("a=1; Domain=other.example", "http://x.example/").contains("domain"));
+        assert!(why("a=1; Domain=a b", "http://x.example/").contains("no host"));
         assert!(why("a=1; Secure", "http://x.example/").contains("https"));
         assert!(why("__Secure-a=1", "https://x.example/").contains("__Secure-"));
         assert!(why("__host-a=1; Secure; Path=/; Domain=x.example", "https://x.example/").contains("__Host-"));
-        assert!(why("__Host-a=1; Secure", "https://x.example/").contains("__Host-"));
+        assert!(why("__Host-a=1; Secure; Path=/p", "https://x.example/").contains("__Host-"));
         assert!(why("a=1\r\nX: y", "https://x.example/").contains("control"));
         assert!(why(&format!("a={}", "x".repeat(MAX_COOKIE_BYTES)), "http://x.example/").contains("4096"));
         assert!(why(&format!("a=1; x={}", "x".repeat(MAX_HEADER_BYTES)), "http://x.example/").contains("8192"));
-        assert!(parse("", &url("http://x.example/")).is_err() && parse(";;", &url("http://x.example/")).is_err());
-        assert!(parse("__Host-a=1; Secure; Path=/", &url("https://x.example/")).is_ok());
-        assert!(parse("a=1; Secure", &url("http://127.0.0.1/")).is_ok());
+        for bad in ["", ";;", "a", "=1", " =1"] {
+            assert!(Cookie::parse(bad, &url("http://x.example/")).is_err(), "{bad}");
+        }
+        assert!(Cookie::parse("__Host-a=1; Secure; Path=/", &url("https://x.example/")).is_ok());
+        assert!(Cookie::parse("a=1; Secure", &url("http://127.0.0.1/")).is_ok());
+        assert_eq!(Cookie::parse(" a = x y=z ", &url("http://x.example/")).unwrap().value, "x y=z");
     }
 
     #[test]
@@ -317,35 +614,42 @@ mod tests {
     }
 
     #[test]
-    fn secure_cookies_are_neither_sent_nor_replaced_in_the_clear() {
+    fn secure_cookies_are_neither_sent_nor_shadowed_in_the_clear() {
         let mut jar = Jar::default();
-        set(&mut jar, "https://x.example/", &["a=secret; Secure"]);
-        assert_eq!(sent(&jar, "http://x.example/"), "");
-        set(&mut jar, "http://x.example/", &["a=forged", "a=forged; Path=/deeper"]);
-        assert_eq!(sent(&jar, "https://x.example/deeper/"), "a=secret");
+        set(&mut jar, "https://example.com/", &["sid=good; Secure"]);
+        assert_eq!(sent(&jar, "http://example.com/"), "");
+        set(&mut jar, "http://example.com/", &["sid=forged", "sid=forged; Path=/deeper"]);
+        set(&mut jar, "http://www.example.com/", &["sid=forged; Domain=example.com; Path=/"]);
+        assert_eq!(sent(&jar, "https://example.com/deeper/"), "sid=good");
+        set(&mut jar, "https://example.com/game/x", &["level=1; Secure; Path=/game"]);
+        set(&mut jar, "http://example.com/shop/x", &["level=2; Path=/shop"]);
+        assert_eq!(sent(&jar, "https://example.com/shop"), "level=2; sid=good", "another path is another matter");
     }
 
     #[test]
-    fn there_is_a_limit_for_a_domain_and_for_all() {
+    fn of_too_many_the_oldest_go() {
         let mut jar = Jar::default();
-        for number in 0..MAX_PER_DOMAIN + 10 {
-            set(&mut jar, "http://x.example/", &[&format!("c{number}=1")]);
+        for number in 0..MAX_PER_SITE + 10 {
+            // All hosts of a site share its limit.
+            let host = if number % 2 == 0 { "a" } else { "b" };
+            set(&mut jar, &format!("http://{host}.x.example/"), &[&format!("c{number}=1; Domain=x.example")]);
         }
         let header = sent(&jar, "http://x.example/");
-        assert_eq!(header.split("; ").count(), MAX_PER_DOMAIN);
-        assert!(!header.contains("c9=") && header.contains("c10=") && header.contains("c59="), "{header}");
-        for host in 0..MAX_COOKIES / MAX_PER_DOMAIN + 2 {
-            let cookies: Vec<_> = (0..MAX_PER_DOMAIN).map(|number| format!("c{number}=1")).collect();
-            set(&mut jar, &format!("http://h{host}.example/"), &cookies.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(header.split("; ").count(), MAX_PER_SITE);
+        assert!(!header.contains("c9=") && header.contains("c10="), "{header}");
+        for site in 0..MAX_COOKIES {
+            set(&mut jar, &format!("http://h{site}.example/"), &["c=1"]);
         }
-        assert_eq!(jar.store.iter_any().count(), MAX_COOKIES);
-        assert_eq!(sent(&jar, "http://x.example/"), "");
+        assert_eq!((jar.count, sent(&jar, "http://x.example/")), (MAX_COOKIES, String::new()));
+        assert_eq!(sent(&jar, "http://h0.example/"), "c=1");
+        set(&mut jar, "http://one.more.example/", &["c=1"]);
+        assert_eq!((sent(&jar, "http://h0.example/"), sent(&jar, "http://h1.example/")), ("".into(), "c=1".into()));
     }
 
     #[test]
     fn what_is_sent_is_bounded() {
         let mut jar = Jar::default();
-        let cookies: Vec<_> = (0..MAX_PER_DOMAIN).map(|number| format!("c{number}={}", "x".repeat(4000))).collect();
+        let cookies: Vec<_> = (0..50).map(|number| format!("c{number}={}", "x".repeat(4000))).collect();
         set(&mut jar, "http://x.example/", &cookies.iter().map(String::as_str).collect::<Vec<_>>());
         assert!((MAX_SENT_BYTES - 4100..=MAX_SENT_BYTES + 100).contains(&sent(&jar, "http://x.example/").len()));
     }
@@ -356,10 +660,12 @@ mod tests {
         let file = folder.path().join("cookies");
         let mut jar = Jar::open(Some(&file)).unwrap();
         assert!(jar.take_changes().is_none());
+        let long = format!("long={}; Max-Age=1000; x={}", "v".repeat(4000), "x".repeat(4000));
         let kept = [
             "kept=1; Max-Age=1000; HttpOnly",
             "wide=\"x y\"; Domain=example.com; Path=/; Expires=Fri, 31 Dec 2100 23:59:59 GMT",
             "safe=a=b; Secure; Max-Age=1000; Path=/p",
+            &long,
         ];
         set(&mut jar, "https://www.example.com/a/b", &kept);
         set(&mut jar, "https://www.example.com/a/b", &["session=1"]);
@@ -368,14 +674,16 @@ mod tests {
         let (path, bytes) = jar.take_changes().unwrap();
         assert!(jar.save_at().is_none() && jar.take_changes().is_none());
         fs::write(&path, bytes).unwrap();
+        set(&mut jar, "https://www.example.com/a/b", &["session=2"]);
+        assert!(jar.take_changes().is_none(), "nothing that is saved has changed");
 
         let mut again = Jar::open(Some(&file)).unwrap();
-        assert_eq!(sent(&again, "https://www.example.com/a/"), "kept=1; wide=\"x y\"");
+        let long = format!("long={}", "v".repeat(4000));
+        assert_eq!(sent(&again, "https://www.example.com/a/"), format!("kept=1; {long}; wide=\"x y\""));
         assert_eq!(sent(&again, "https://www.example.com/p"), "safe=a=b; wide=\"x y\"");
         assert_eq!(sent(&again, "https://example.com/a/"), "wide=\"x y\"");
         assert_eq!(sent(&again, "https://[::1]/"), "six=1");
-        let http_only = again.store.iter_any().filter(|cookie| cookie.http_only() == Some(true)).count();
-        assert_eq!(http_only, 1);
+        assert_eq!(again.sites.values().flatten().filter(|cookie| cookie.http_only).count(), 1);
         again.clear(Duration::ZERO);
         let (_, bytes) = again.take_changes().unwrap();
         assert!(!String::from_utf8(bytes).unwrap().contains("example"));
@@ -393,14 +701,26 @@ mod tests {
         fs::write(&save, "{\"level\": 3}").unwrap();
         assert!(refused(save).contains("not a cookie file"));
         assert!(refused(folder.path().to_owned()).contains("not a regular file"));
+        assert!(refused(folder.path().join("name/")).contains("names a directory"));
         assert!(refused(folder.path().join("missing/cookies")).contains("a folder that exists"));
         let junk = folder.path().join("junk");
         let lines = "# HTTP Cookie File\n\nx\ta\tb\n\tTRUE\t/\tFALSE\t99999999999\ta\tb\n#comment\n\
                      x.example\tFALSE\t/\tFALSE\t1\told\t1\nx.example\tFALSE\t/\tFALSE\t99999999999\tgood\t1\n\
-                     co.uk\tTRUE\t/\tFALSE\t99999999999\twide\t1\nx.example\tFALSE\t/\tFALSE\tnever\tbad\t1\n\u{1}\n";
+                     co.uk\tTRUE\t/\tFALSE\t99999999999\twide\t1\nx.example\tFALSE\t/\tFALSE\tnever\tbad\t1\n\u{1}\n\
+                     x.example\tFALSE\t/\tFALSE\t99999999999\ta;b\t1\nx.example\tFALSE\t/\tFALSE\t99999999999\tc\t1\u{1}\n";
         fs::write(&junk, lines).unwrap();
         let jar = Jar::open(Some(&junk)).unwrap();
-        assert_eq!(sent(&jar, "http://x.example/"), "good=1");
-        assert_eq!(jar.store.iter_any().count(), 2, "co.uk keeps one for itself alone");
+        assert_eq!((sent(&jar, "http://x.example/"), sent(&jar, "http://a.co.uk/")), ("good=1".into(), "".into()));
+        assert_eq!(jar.count, 2, "co.uk keeps one for itself alone");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_a_file_stays_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert_eq!(Jar::open(Some(&link)).unwrap().file, Some(fs::canonicalize(&file).unwrap()));
     }
 }

@@ -72,6 +72,10 @@ pub(super) struct Job {
     pub(super) timing: Timing,
     /// Until when the client was suspended while its transfer ran, if nothing has come since.
     pub(super) suspended_until: Option<Duration>,
+    /// Its text is in the encoding that it has to be in.
+    pub(super) encoded: bool,
+    /// The Cookie header of its first hop, if the program has said something of cookies since it was submitted.
+    pub(super) cookies: Option<Option<String>>,
     /// What is there of the file to go on with, and the Range header that asks for the rest.
     pub(super) left: Option<(Left, String)>,
     /// Nothing of that may be used: an attempt has shown that it does not fit.
@@ -123,6 +127,8 @@ impl Job {
             appointment: None,
             timing: Timing::default(),
             suspended_until: None,
+            encoded: false,
+            cookies: None,
             left: None,
             afresh: false,
             restarted: false,
@@ -229,6 +235,7 @@ impl Job {
             "GET".clone_into(&mut self.method);
             self.has_body = false;
         }
+        self.cookies = None;
         self.left_origin |= next.leaves_origin;
         self.url = next.url;
         self.timing.redirects += 1;
@@ -252,6 +259,7 @@ impl Job {
         self.has_body = !matches!(self.request.body, RequestBody::None);
         self.left_origin = false;
         self.timing.redirects = 0;
+        self.cookies = None;
         self.attempt += 1;
         self.attempt_started = None;
         self.restarted = false;

@@ -24,18 +24,18 @@ use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 
 use crate::body::disk::{Op, Outcome, Reply};
+use crate::body::recoding::Recoding;
 use crate::body::source::{FileSource, Source};
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure};
 use crate::event::{EventKind, Producer, Response};
 use crate::net::{self, Active, Easy, Net, Owner, Reached, Setup, Wake};
-use crate::request::{Progress, Request, RequestBody};
+use crate::request::{Progress, Request, RequestBody, SharedBytes};
 use crate::slots::RequestId;
 use crate::text::Text;
 use admission::{Admission, Protocol, Rank};
-use cookie_store::Cookie;
-use cookies::Jar;
+use cookies::{Cookie, Jar};
 use deadlines::Deadlines;
 use exchange::{Exchange, Flow, Notice, Outlet, Sink};
 use job::{Job, State};
@@ -57,7 +57,7 @@ pub(crate) enum Command {
     Suspend,
     Resume,
     /// Keep a cookie as if this URL had set it.
-    SetCookie(Box<(Cookie<'static>, Url)>),
+    SetCookie(Box<(Cookie, Url)>),
     ClearCookies,
     Watch(RequestId, u64, Box<Host>),
     Unwatch(RequestId),
@@ -234,6 +234,8 @@ impl Worker {
     fn run(&mut self) {
         loop {
             self.outlet.now.set(self.clock.now());
+            // What responses have set counts before what the program says of it.
+            self.take_notices();
             if !self.take_commands() {
                 return;
             }
@@ -306,7 +308,7 @@ impl Worker {
                 Ok(Command::Suspend) => self.suspend(),
                 Ok(Command::Resume) => self.resume(),
                 Ok(Command::SetCookie(set)) => self.set_cookie(*set),
-                Ok(Command::ClearCookies) => self.cookies.clear(self.now()),
+                Ok(Command::ClearCookies) => self.clear_cookies(),
                 Ok(Command::Watch(id, user_data, host)) => {
                     self.watches.add(id, user_data, *host, self.outlet.now.get())
                 }
@@ -314,6 +316,7 @@ impl Worker {
                     if let Some(probe) = self.watches.remove(id) {
                         self.net.end_probe(probe, None);
                     }
+                    self.outlet.events.free(id);
                 }
                 Ok(Command::Disk(reply)) => self.take_reply(reply),
                 #[cfg(feature = "test-hooks")]
@@ -327,16 +330,12 @@ impl Worker {
         true
     }
 
-    fn accept(&mut self, id: RequestId, mut request: Request) {
-        let encoded = request.encode_text();
+    fn accept(&mut self, id: RequestId, request: Request) {
         self.sequence += 1;
         let now = self.now();
         let rank = Rank::new(now, request.priority, self.sequence);
         let job = Box::new(Job::new(id, request, rank, now, &self.outlet));
         self.live += 1;
-        if let Err(message) = encoded {
-            return self.end(job, None, Some(Failure::new(ErrorKind::Encode, message)));
-        }
         self.enqueue(job);
     }
 
@@ -376,8 +375,8 @@ impl Worker {
     }
 
     fn suspend(&mut self) {
-        // A program in the background may be ended without a word.
         self.save_cookies();
+        self.end_probes();
         self.clock.suspend();
         self.outlet.suspended.set(true);
         for job in self.jobs.iter_mut().flatten() {
@@ -402,25 +401,52 @@ impl Worker {
             }
         }
         // Meanwhile the machine may have gone elsewhere.
-        self.network_changed();
+        self.network_due = Some(now);
     }
 
     // Cookies and the network.
 
     /// What the program said of cookies before it shut the worker down still counts.
     fn settle_cookies(&mut self) {
+        self.take_notices();
         while let Ok(command) = self.commands.try_recv() {
             match command {
                 Command::SetCookie(set) => self.set_cookie(*set),
-                Command::ClearCookies => self.cookies.clear(self.now()),
+                Command::ClearCookies => self.clear_cookies(),
                 _ => {}
             }
         }
         self.save_cookies();
     }
 
-    fn set_cookie(&mut self, (cookie, url): (Cookie<'static>, Url)) {
+    fn set_cookie(&mut self, (cookie, url): (Cookie, Url)) {
+        self.pin_cookies();
         self.cookies.keep(std::iter::once(cookie), &url, self.now());
+        self.save_while_suspended();
+    }
+
+    fn clear_cookies(&mut self) {
+        self.pin_cookies();
+        self.cookies.clear(self.now());
+        self.save_while_suspended();
+    }
+
+    /// What the program says of cookies holds for what it submits from then on: what it has submitted before goes with
+    /// those of before.
+    fn pin_cookies(&mut self) {
+        for job in self.jobs.iter_mut().flatten() {
+            let waits = matches!(job.state, State::Waiting(_) | State::Opening) && job.attempt == 0;
+            if waits && job.request.cookies && job.cookies.is_none() {
+                job.cookies = Some(self.cookies.header(&job.url));
+            }
+        }
+    }
+
+    /// A program in the background may be ended without a word.
+    fn save_while_suspended(&mut self) {
+        if self.suspended() {
+            self.save_cookies();
+        }
     }
 
     fn save_cookies(&mut self) {
@@ -435,21 +461,21 @@ impl Worker {
         let Some(flow) = active.flow().filter(|_| self.config.cookies && job.request.cookies) else { return };
         let given = flow.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("Set-Cookie"));
         let cookies =
-            given.take(cookies::MAX_PER_RESPONSE).filter_map(|(_, value)| cookies::parse(value, &job.url).ok());
+            given.take(cookies::MAX_PER_RESPONSE).filter_map(|(_, value)| Cookie::parse(value, &job.url).ok());
         self.cookies.keep(cookies, &job.url, self.outlet.now.get());
     }
 
-    fn network_changed(&mut self) {
-        for probe in self.watches.network_changed(self.now()) {
+    fn end_probes(&mut self) {
+        for probe in self.watches.take_probes(self.now()) {
             self.net.end_probe(probe, None);
         }
-        self.network_due = Some(self.now() + reachability::SETTLE);
     }
 
     /// Saves cookies, looks at the network and at watched hosts, each when it is time to.
     fn look_at_network(&mut self) {
         if self.net.take_network_change() {
-            self.network_changed();
+            // Changes come in bursts. A host that is just being looked at may have been asked before the last.
+            self.network_due.get_or_insert(self.now() + reachability::SETTLE);
         }
         if self.suspended() {
             return;
@@ -463,6 +489,9 @@ impl Worker {
             let again = self.config.reachability_interval.duration().filter(|_| !self.net.hears_of_changes());
             self.network_due = again.and_then(|interval| now.checked_add(interval));
             self.counters.network.store(net::network().flags(), Ordering::Relaxed);
+            for probe in self.watches.network_changed(now) {
+                self.net.end_probe(probe, None);
+            }
         }
         while let Some((id, name, port)) = self.watches.take_due(now) {
             if let Ok(probe) = self.net.probe(&self.setup, &name, port, probe_token(id)) {
@@ -518,6 +547,15 @@ impl Worker {
         if let (RequestBody::File(file), true) = (&job.request.body, job.has_body) {
             let location = self.config.locate(file);
             self.outlet.to_disk(Op::Open(job.key(), location, job.request.text_encoding()));
+            job.state = State::Opening;
+            self.put(job);
+            return;
+        }
+        if let (RequestBody::Bytes(text), true, Some(encoding)) =
+            (&job.request.body, job.has_body && !job.encoded, job.request.text_encoding())
+        {
+            let text = Recoding::start(Arc::clone(text), encoding, Arc::clone(&self.outlet.lending));
+            self.outlet.to_disk(Op::Encode(job.key(), Box::new(text)));
             job.state = State::Opening;
             self.put(job);
             return;
@@ -580,7 +618,11 @@ impl Worker {
                 Easy::new(exchange, &self.setup, &self.net)?
             }
         };
-        let cookies = if job.request.cookies { self.cookies.header(&job.url) } else { None };
+        let cookies = match &job.cookies {
+            _ if !job.request.cookies => None,
+            Some(pinned) => pinned.clone(),
+            None => self.cookies.header(&job.url),
+        };
         let hop = job.hop(&self.config, body, cookies.as_deref());
         easy.prepare(&hop, &self.setup)?;
         // Who did not ask for compression gets what comes as it is; but a file is not to be compressed unawares.
@@ -831,6 +873,15 @@ impl Worker {
         written
     }
 
+    /// Ends a request that the disk is at, once it has let go of what it writes, and of a text that may be lent.
+    fn let_go(&mut self, mut job: Box<Job>, failure: Failure) {
+        self.outlet.to_disk(Op::Discard(job.key()));
+        let mut flow = Box::new(Flow::new(job.id, &job.request, Source::None, self.now()));
+        flow.told = job.told;
+        job.state = State::Storing(flow, Some(failure));
+        self.put(job);
+    }
+
     /// Asks the disk to let go of a file that may be gone on with, before anything has been written to it.
     fn let_go_of_part(&self, job: &Job) {
         if job.request.resume {
@@ -862,8 +913,7 @@ impl Worker {
             }
             State::Opening => {
                 self.outlet.to_disk(Op::Close(job.key()));
-                self.let_go_of_part(&job);
-                self.end(job, None, Some(failure));
+                self.let_go(job, failure);
             }
             State::Running(active) => {
                 if let Some(flow) = active.flow_mut() {
@@ -926,6 +976,12 @@ impl Worker {
                 let outlet = Rc::clone(&self.outlet);
                 let source = FileSource::new(key, length, &mut |operation| outlet.to_disk(operation));
                 return self.start(job, Source::File(source));
+            }
+            (Outcome::Encoded(text), State::Opening) => {
+                let bytes: SharedBytes = Arc::new(text);
+                job.request.body = RequestBody::Bytes(Arc::clone(&bytes));
+                job.encoded = true;
+                return self.start(job, Source::Bytes { bytes, at: 0 });
             }
             (Outcome::Prepared(left), State::Opening) => {
                 job.left = left.map(|left| {
@@ -1046,15 +1102,7 @@ impl Worker {
             let _ = catch_unwind(AssertUnwindSafe(|| drop(state)));
             self.outlet.to_disk(Op::Close(job.key()));
             let failure = Failure::new(ErrorKind::Internal, "the worker failed and was started afresh");
-            let mut flow = Box::new(Flow::new(job.id, &job.request, Source::None, self.now()));
-            flow.told = job.told;
-            if job.request.response_file.is_some() {
-                self.outlet.to_disk(Op::Discard(job.key()));
-                job.state = State::Storing(flow, Some(failure));
-                self.put(job);
-            } else {
-                self.end(job, Some(flow), Some(failure));
-            }
+            self.let_go(job, failure);
         }
         // Whoever was on its way between two states when it happened has ended by being dropped.
         let live = u32::try_from(self.jobs.iter().flatten().count()).unwrap_or(u32::MAX);
@@ -1064,7 +1112,7 @@ impl Worker {
         self.live = live;
         self.pool.clear();
         // The probes go before the multi handle that runs them.
-        drop(self.watches.network_changed(self.now()));
+        drop(self.watches.take_probes(self.now()));
         if let Ok(fresh) = Net::new(&self.wake, idle_connections(&self.config)) {
             self.net = fresh;
         }
@@ -1080,7 +1128,7 @@ fn owner_of(queue: &str) -> Owner {
 
 /// How many idle connections to keep: as many as can be busy at once.
 fn idle_connections(config: &Config) -> usize {
-    config.max_active as usize + 16
+    config.max_active as usize + reachability::MAX_WATCHES + 16
 }
 
 /// Lets a paused transfer go on, in both directions: one that still has to wait pauses itself again at once.

@@ -14,6 +14,8 @@ use crate::text::Text;
 
 /// How many hosts a client may watch.
 pub(crate) const MAX_WATCHES: usize = 64;
+/// The shortest time between two looks at a host.
+const SHORTEST: Duration = Duration::from_millis(10);
 /// How long the network's changes gather before hosts are looked at again: they come in bursts.
 pub(super) const SETTLE: Duration = Duration::from_millis(100);
 /// The lowest token of a probe.
@@ -66,6 +68,8 @@ struct Watch {
     turn: usize,
     /// When it is looked at next.
     due: Duration,
+    /// It is to be looked at once more, since the network has changed meanwhile.
+    again: bool,
 }
 
 /// What a watch has found.
@@ -85,15 +89,17 @@ pub(super) fn probe_token(id: RequestId) -> usize {
 pub(super) struct Watches {
     list: Vec<Watch>,
     interval: Option<Duration>,
+    /// When probes were last ended because the network had changed.
+    ended: Option<Duration>,
 }
 
 impl Watches {
     pub(super) fn new(interval: Limit) -> Watches {
-        Watches { list: Vec::new(), interval: interval.duration() }
+        Watches { list: Vec::new(), interval: interval.duration().map(|interval| interval.max(SHORTEST)), ended: None }
     }
 
     pub(super) fn add(&mut self, id: RequestId, user_data: u64, host: Host, now: Duration) {
-        self.list.push(Watch { id, user_data, host, told: None, probe: None, turn: 0, due: now });
+        self.list.push(Watch { id, user_data, host, told: None, probe: None, turn: 0, due: now, again: false });
     }
 
     /// Takes a watch out, with the probe that it was making.
@@ -102,16 +108,28 @@ impl Watches {
         self.list.swap_remove(at).probe
     }
 
-    /// The network has changed: what was found no longer counts.
+    /// The network has changed: what was found no longer counts. Gives the probes that are to be ended for it.
     pub(super) fn network_changed(&mut self, now: Duration) -> Vec<Probe> {
-        self.list
-            .iter_mut()
-            .filter_map(|watch| {
-                watch.turn = 0;
-                watch.due = now + SETTLE;
-                watch.probe.take()
-            })
-            .collect()
+        // Should it go on changing, probes must come to an end all the same.
+        let may_end = self.ended.is_none_or(|ended| now.saturating_sub(ended) >= net::PROBE_PATIENCE);
+        if may_end {
+            self.ended = Some(now);
+            return self.take_probes(now);
+        }
+        for watch in &mut self.list {
+            watch.again = watch.probe.is_some();
+            watch.due = now;
+        }
+        Vec::new()
+    }
+
+    /// Takes all probes, and has every host looked at anew.
+    pub(super) fn take_probes(&mut self, now: Duration) -> Vec<Probe> {
+        let anew = |watch: &mut Watch| {
+            (watch.turn, watch.due, watch.again) = (0, now, false);
+            watch.probe.take()
+        };
+        self.list.iter_mut().filter_map(anew).collect()
     }
 
     /// When a host is to be looked at next.
@@ -123,7 +141,7 @@ impl Watches {
     pub(super) fn take_due(&mut self, now: Duration) -> Option<(RequestId, String, u16)> {
         let watch = self.list.iter_mut().find(|watch| watch.probe.is_none() && watch.due <= now)?;
         // Should the probe not even start, it is made later.
-        watch.due = self.interval.map_or(Duration::MAX, |interval| now + interval);
+        watch.due = self.interval.map_or(Duration::MAX, |interval| now.saturating_add(interval));
         let port = watch.host.port.or_else(|| PORTS.get(watch.turn).copied()).unwrap_or(PORTS[0]);
         Some((watch.id, watch.host.name.clone(), port))
     }
@@ -158,7 +176,9 @@ impl Watches {
             return None;
         }
         watch.turn = 0;
-        watch.due = self.interval.map_or(Duration::MAX, |interval| now + interval);
+        let again = std::mem::take(&mut watch.again);
+        let next = self.interval.filter(|_| !again).map(|interval| now.saturating_add(interval));
+        watch.due = next.unwrap_or(if again { now } else { Duration::MAX });
         if watch.told == Some(network) {
             return None;
         }
@@ -224,13 +244,26 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_the_network_settles_before_hosts_are_looked_at_again() {
+    fn a_change_of_the_network_has_every_host_looked_at_anew() {
         let (mut watches, id) = watch("x.example");
         watches.take_due(Duration::ZERO);
         watches.answered(id, Answer::Connected(None), Duration::ZERO);
         let now = Duration::from_secs(1);
+        assert!(watches.take_due(now).is_none());
         watches.network_changed(now);
-        assert_eq!(watches.next(), Some(now + SETTLE));
-        assert!(watches.take_due(now).is_none() && watches.take_due(now + SETTLE).is_some());
+        assert!(watches.take_due(now).is_some());
+    }
+
+    #[test]
+    fn an_interval_of_any_length_is_fine() {
+        for interval in [Duration::ZERO, Duration::MAX] {
+            let id = Slots::new(1).claim_watch().unwrap();
+            let mut watches = Watches::new(Limit::After(interval));
+            watches.add(id, 7, Host::parse("x.example:1").unwrap(), Duration::ZERO);
+            let now = Duration::from_secs(1);
+            assert!(watches.take_due(now).is_some());
+            watches.answered(id, Answer::Nothing, now);
+            assert!(watches.next() > Some(now));
+        }
     }
 }
