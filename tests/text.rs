@@ -94,6 +94,15 @@ fn bytes_and_raw_text_stay_as_they_came() {
     }
     let expected = (b"\xFC".to_vec(), SORTIE_BODY_TEXT, None, 77);
     assert_eq!(fetch(&host, server.url("/text"), SORTIE_REQUEST_RAW_TEXT), expected);
+    // Compressed text is bytes to whoever asked for it so.
+    let compressing = Server::builder()
+        .handler(|_, conn| {
+            let response = Response::new(200).header("Content-Type", "text/plain").header("Content-Encoding", "gzip");
+            conn.send(&response.body(b"\x1F\x8B\xFF".to_vec())).map(Some)
+        })
+        .start();
+    let ended = host.fetch(&Req::get(compressing.url("/")).header("Accept-Encoding", "gzip"));
+    assert_eq!((ended.ok(200).bytes(), ended.body_kind), (&b"\x1F\x8B\xFF"[..], SORTIE_BODY_BINARY));
     // A file is never changed.
     let folder = Folder::new();
     host.fetch(&Req::download(server.url("/text"), folder.join("file"))).ok(200);

@@ -675,7 +675,9 @@ pub(super) fn response_of(flow: &mut Flow, budget: Option<&Arc<Budget>>) -> Resp
     };
     if let (Sink::Memory(bytes), Some(budget)) = (std::mem::replace(&mut flow.sink, Sink::Undecided), budget) {
         let content_type = response.headers.get("Content-Type");
-        response.body_kind = content_type::kind_of_response(content_type);
+        // What is still compressed is no text, whatever it will be.
+        let compressed = !flow.decompress && response.headers.get("Content-Encoding").is_some();
+        response.body_kind = if compressed { BodyKind::Binary } else { content_type::kind_of_response(content_type) };
         let bytes = if response.body_kind == BodyKind::Text && !flow.raw_text {
             let decoded = charset::decode(bytes, content_type);
             response.charset = Some((Text::from(decoded.charset), decoded.source));
