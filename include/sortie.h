@@ -336,6 +336,12 @@
 #define SORTIE_CLIENT_NO_COOKIES 1
 
 /**
+ * sortie_client_config.flags: for tests. Never go to the network: a request that no mock answers ends with
+ * SORTIE_ERROR_CONNECT, and no watched host can be reached.
+ */
+#define SORTIE_CLIENT_MOCKS_ONLY 2
+
+/**
  * sortie_event.network, sortie_client_network(): there is a way.
  */
 #define SORTIE_NETWORK_REACHABLE 1
@@ -948,6 +954,64 @@ typedef struct {
 } sortie_stats;
 
 /**
+ * An answer made up for tests, in place of a server's. Zero in any field but struct_size and url means the default, so
+ * `sortie_mock mock = { .struct_size = sizeof mock, .url = "*" };` is complete: 200 without a body. Everything is copied
+ * before the call returns.
+ */
+typedef struct {
+    /**
+     * sizeof(sortie_mock).
+     */
+    uint32_t struct_size;
+    /**
+     * The status, 200 to 599; default 200. A redirect is followed.
+     */
+    uint32_t status;
+    /**
+     * The method that it answers, compared as given; NULL means every method.
+     */
+    const char *method;
+    /**
+     * The URLs that it answers. '*' stands for any characters, or none; everything else stands for itself, capitals and all.
+     * It is held against a hop's whole URL as it is sent: normalised, with its query, without credentials and fragment. One
+     * without '*' is a URL, and normalised too. Must not be NULL.
+     */
+    const char *url;
+    /**
+     * Response headers. Content-Length is ignored, as it is the body's; Transfer-Encoding is refused.
+     */
+    const sortie_header *headers;
+    /**
+     * The number of headers.
+     */
+    uint32_t header_count;
+    /**
+     * How long to wait before the answer, once the request's body is taken, in milliseconds.
+     */
+    uint32_t delay_ms;
+    /**
+     * The body as it would come over the wire; NULL means none.
+     */
+    const void *body;
+    /**
+     * The body's length in bytes.
+     */
+    uint64_t body_length;
+    /**
+     * How many bytes of the body come in a second; 0 means all at once.
+     */
+    uint64_t bytes_per_second;
+    /**
+     * SORTIE_ERROR_*: how the request ends after the delay, without an answer; SORTIE_ERROR_NONE means with this answer.
+     */
+    uint32_t error;
+    /**
+     * How many requests it answers, each redirect counted; 0 means every one.
+     */
+    uint32_t times;
+} sortie_mock;
+
+/**
  * Where a request's time went. Microseconds; a step that did not happen took 0.
  */
 typedef struct {
@@ -1316,6 +1380,40 @@ sortie_result sortie_client_set_cookie(sortie_client *client, const char *url, c
  * @since          0.1.0
  */
 sortie_result sortie_client_clear_cookies(sortie_client *client);
+
+/**
+ * Registers an answer made up for tests. From now on the first mock in order of registration that matches a hop's method
+ * and URL answers it, in place of the network.
+ *
+ * A mocked response goes through all that a real one does: the queue, events, redirects, cookies, compression, charsets,
+ * files, caps, time limits, cancelling, suspending. Only connecting and TLS are left out: its timings have no such steps,
+ * and no connection is counted.
+ *
+ * @param client  a live client; must not be NULL
+ * @param mock    what it answers, and to what, copied; must not be NULL
+ * @param out_id  receives the mock's id, for sortie_client_unmock(); left as it is on failure; may be NULL
+ * @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, SORTIE_RESULT_STRUCT_SIZE, SORTIE_RESULT_UTF8, SORTIE_RESULT_URL,
+ *         SORTIE_RESULT_SCHEME, SORTIE_RESULT_METHOD, SORTIE_RESULT_HEADER, SORTIE_RESULT_ARGUMENT,
+ *         SORTIE_RESULT_BODY_TOO_LARGE, or SORTIE_RESULT_TOO_MANY_REQUESTS if 4,096 are registered
+ * @threadsafety   any thread, except during sortie_client_destroy()
+ * @since          0.1.0
+ */
+sortie_result sortie_client_mock(sortie_client *client,
+                                 const sortie_mock *mock,
+                                 uint64_t *out_id);
+
+/**
+ * Takes a mock away: what is submitted from now on, and each later redirect, is no longer answered by it. Its answers that
+ * are under way go on.
+ *
+ * @param client  a live client; must not be NULL
+ * @param id      an id from sortie_client_mock(); made-up ids are safe
+ * @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, or SORTIE_RESULT_STALE when it is gone already
+ * @threadsafety   any thread, except during sortie_client_destroy()
+ * @since          0.1.0
+ */
+sortie_result sortie_client_unmock(sortie_client *client,
+                                   uint64_t id);
 
 /**
  * Finds a response header by its name, whatever the letters' case.

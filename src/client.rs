@@ -1,5 +1,6 @@
 //! The safe Rust facade: what a Rust engine uses directly, and what the C ABI is made of.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -14,6 +15,7 @@ use crate::budget::Budget;
 use crate::config::Config;
 use crate::error::{Reason, Refusal};
 use crate::event::{Consumer, Event, Network, queue};
+use crate::mock::{MAX_MOCKS, Mock};
 use crate::net::{self, Setup, Wake, signals};
 use crate::request::{Request, RequestBody, parse_url};
 use crate::slots::{RequestId, Slot, Slots};
@@ -79,6 +81,7 @@ pub struct Client {
     counters: Arc<Counters>,
     submitted: AtomicU64,
     watches: AtomicUsize,
+    mocks: Mutex<Registered>,
     /// Held by suspend and resume, so that the queue and the worker agree on which came last.
     suspending: Mutex<()>,
     /// Held by the worker while it reads a lent body; true once those are taken back.
@@ -86,6 +89,13 @@ pub struct Client {
     /// Disconnected once both threads have ended.
     ended: Receiver<()>,
     threads: Vec<JoinHandle<()>>,
+}
+
+/// The mocks that are registered. Only the program's threads look at them here; the worker has its own list.
+#[derive(Default)]
+struct Registered {
+    last: u64,
+    ids: HashSet<u64>,
 }
 
 impl Client {
@@ -124,6 +134,7 @@ impl Client {
             counters: Arc::clone(&counters),
             submitted: AtomicU64::new(0),
             watches: AtomicUsize::new(0),
+            mocks: Mutex::default(),
             suspending: Mutex::new(()),
             lending: Arc::clone(&lending),
             ended,
@@ -272,6 +283,37 @@ impl Client {
         }
         let message = format!("watch {} has already ended or never existed", watch.number());
         Err(Refusal::new(Reason::Stale, message))
+    }
+
+    /// Registers an answer made up for tests: from now on the first mock in order of registration that matches a hop answers
+    /// it in place of the network. Gives an id, for [`unmock`](Client::unmock).
+    ///
+    /// # Errors
+    /// [`Reason::TooManyRequests`] if 4,096 are registered.
+    pub fn mock(&self, mock: Mock) -> Result<u64, Refusal> {
+        let mut registered = self.mocks.lock();
+        if registered.ids.len() >= MAX_MOCKS {
+            let message = format!("{MAX_MOCKS} mocks are registered, which is the limit");
+            return Err(Refusal::new(Reason::TooManyRequests, message));
+        }
+        registered.last += 1;
+        let id = registered.last;
+        registered.ids.insert(id);
+        // Under the lock, so that mocks are in the order of their ids.
+        self.command(Command::Mock(id, Box::new(mock)));
+        Ok(id)
+    }
+
+    /// Takes a mock away, for hops that start from now on.
+    ///
+    /// # Errors
+    /// [`Reason::Stale`] if it is gone already or never was.
+    pub fn unmock(&self, id: u64) -> Result<(), Refusal> {
+        if self.mocks.lock().ids.remove(&id) {
+            self.command(Command::Unmock(id));
+            return Ok(());
+        }
+        Err(Refusal::new(Reason::Stale, format!("mock {id} is gone already or never existed")))
     }
 
     /// What the machine's network is like: whether there is a way out, and by what. Cheap enough for every frame.

@@ -126,6 +126,8 @@ pub struct Config {
     pub cookie_file: Option<PathBuf>,
     /// How often a watched host is looked at when nothing has changed.
     pub reachability_interval: Limit,
+    /// Whether a request that no mock answers fails rather than go to the network.
+    pub mocks_only: bool,
 }
 
 impl Default for Config {
@@ -156,6 +158,7 @@ impl Default for Config {
             cookies: true,
             cookie_file: None,
             reachability_interval: Limit::After(Duration::from_secs(30)),
+            mocks_only: false,
         }
     }
 }

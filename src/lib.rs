@@ -17,6 +17,7 @@ mod event;
 #[doc(hidden)]
 pub mod ffi;
 mod headers;
+mod mock;
 mod net;
 mod request;
 mod slots;
@@ -29,6 +30,7 @@ pub use config::{ClientCertificate, Config, Pin, Proxy, Resolve, TlsVersion};
 pub use error::{ErrorKind, Failure, Reason, Refusal};
 pub use event::{BodyKind, CharsetSource, Event, EventKind, Network, Response, Timing};
 pub use headers::Headers;
+pub use mock::Mock;
 pub use request::{
     BaseDirectory, FileName, HttpVersion, Limit, MAX_HEADER_BYTES, MAX_URL_BYTES, Priority, Progress, Request, Retry,
     SharedBytes,

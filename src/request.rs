@@ -309,19 +309,7 @@ impl Request {
     /// # Errors
     /// [`Reason::Method`] for a method that is not a token, longer than 64 bytes, or CONNECT or TRACE.
     pub fn method(mut self, method: &str) -> Result<Request, Refusal> {
-        let refuse = |what: &str| Err(Refusal::new(Reason::Method, what));
-        if method.is_empty() {
-            return refuse("method is empty");
-        }
-        if method.len() > MAX_METHOD_BYTES {
-            return refuse("method is longer than 64 bytes");
-        }
-        if !is_token(method) {
-            return refuse("method has a character that an HTTP token cannot have");
-        }
-        if ["CONNECT", "TRACE"].iter().any(|refused| method.eq_ignore_ascii_case(refused)) {
-            return Err(Refusal::new(Reason::Method, format!("method {method} cannot be sent")));
-        }
+        check_method(method)?;
         self.method = Some(method.to_owned());
         Ok(self)
     }
@@ -699,6 +687,24 @@ fn percent_decode(text: &str) -> Result<String, Refusal> {
     }
     String::from_utf8(decoded)
         .map_err(|_| Refusal::new(Reason::Url, "URL has a user name or password that is not UTF-8"))
+}
+
+/// Refuses a method that is not a token, and those that make no plain request.
+pub(crate) fn check_method(method: &str) -> Result<(), Refusal> {
+    let refuse = |what: &str| Err(Refusal::new(Reason::Method, what));
+    if method.is_empty() {
+        return refuse("method is empty");
+    }
+    if method.len() > MAX_METHOD_BYTES {
+        return refuse("method is longer than 64 bytes");
+    }
+    if !is_token(method) {
+        return refuse("method has a character that an HTTP token cannot have");
+    }
+    if ["CONNECT", "TRACE"].iter().any(|refused| method.eq_ignore_ascii_case(refused)) {
+        return Err(Refusal::new(Reason::Method, format!("method {method} cannot be sent")));
+    }
+    Ok(())
 }
 
 /// Whether text is an HTTP token: a method or a header's name.

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use super::types::*;
 use crate::config::{ClientCertificate, Config, Pin, Proxy, Resolve, TlsVersion};
-use crate::error::{Reason, Refusal};
+use crate::error::{ErrorKind, Reason, Refusal};
 use crate::event::BodyKind;
-use crate::request::{BaseDirectory, FileName, HttpVersion, Limit, Priority, Progress, Request, Retry};
+use crate::mock::Mock;
+use crate::request::{BaseDirectory, FileName, HttpVersion, Limit, Priority, Progress, Request, Retry, SharedBytes};
 
 /// A struct_size beyond this is a mistake, not a newer struct.
 const MAX_STRUCT: usize = 4096;
@@ -97,6 +98,12 @@ unsafe impl Sized0 for sortie_request_desc {
 unsafe impl Sized0 for sortie_client_config {
     const NAME: &'static str = "sortie_client_config";
     const FIRST: usize = offset_of!(sortie_client_config, reserved) + size_of::<u32>();
+}
+
+// SAFETY: repr(C), begins with struct_size, and consists of integers and raw pointers.
+unsafe impl Sized0 for sortie_mock {
+    const NAME: &'static str = "sortie_mock";
+    const FIRST: usize = offset_of!(sortie_mock, times) + size_of::<u32>();
 }
 
 // SAFETY: repr(C), begins with struct_size, and consists of integers.
@@ -210,26 +217,26 @@ impl AsRef<[u8]> for Lent {
     }
 }
 
-/// Reads a body in memory, copied unless it is lent.
+/// Reads a body in memory, `what` says whose; copied unless it is lent. `None` if there is none.
 ///
 /// # Safety
 /// `bytes` is NULL or points to `length` bytes, which stay until the request has ended if `lent`.
-unsafe fn body(request: Request, bytes: *const c_void, length: u64, lent: bool) -> Result<Request, Refusal> {
+unsafe fn body(bytes: *const c_void, length: u64, lent: bool, what: &str) -> Result<Option<SharedBytes>, Refusal> {
     if bytes.is_null() {
-        return if length == 0 { Ok(request) } else { Err(null("sortie_request_desc.body")) };
+        return if length == 0 { Ok(None) } else { Err(null(what)) };
     }
     let too_large =
         || Refusal::new(Reason::BodyTooLarge, format!("body_length is {length}, more than memory can hold"));
     let length = isize::try_from(length).map_err(|_| too_large())?.unsigned_abs();
     if lent {
-        return Ok(request.shared_body(Arc::new(Lent { bytes: bytes.cast(), length })));
+        return Ok(Some(Arc::new(Lent { bytes: bytes.cast(), length })));
     }
     // SAFETY: promised by the caller; the length is at most isize::MAX.
     let bytes = unsafe { slice::from_raw_parts(bytes.cast::<u8>(), length) };
     let mut copy = Vec::new();
     copy.try_reserve_exact(length).map_err(|_| too_large())?;
     copy.extend_from_slice(bytes);
-    Ok(request.body(copy))
+    Ok(Some(Arc::new(copy)))
 }
 
 /// Turns a description into a request.
@@ -265,7 +272,10 @@ pub(super) unsafe fn request(desc: &sortie_request_desc) -> Result<Request, Refu
     {
         request = request.header("Content-Type", content_type)?;
     }
-    request = unsafe { body(request, desc.body, desc.body_length, flag(SORTIE_REQUEST_BORROW_BODY)) }?;
+    let lent = flag(SORTIE_REQUEST_BORROW_BODY);
+    if let Some(bytes) = unsafe { body(desc.body, desc.body_length, lent, "sortie_request_desc.body") }? {
+        request = request.shared_body(bytes);
+    }
     if let Some(path) = unsafe { optional_text(desc.body_path, "body_path") }? {
         if !desc.body.is_null() {
             return Err(Refusal::new(Reason::Argument, "body and body_path are both set"));
@@ -357,11 +367,13 @@ pub(super) unsafe fn request(desc: &sortie_request_desc) -> Result<Request, Refu
 /// Every pointer in `c` is NULL or points to what its field says.
 #[allow(clippy::undocumented_unsafe_blocks)] // one comment says it for all
 pub(super) unsafe fn config(c: &sortie_client_config) -> Result<Config, Refusal> {
-    known_flags(c.flags, SORTIE_CLIENT_NO_COOKIES)?;
+    known_flags(c.flags, SORTIE_CLIENT_NO_COOKIES | SORTIE_CLIENT_MOCKS_ONLY)?;
     if c.reserved != 0 {
         return Err(Refusal::new(Reason::Argument, "reserved must be 0"));
     }
-    let mut config = Config { cookies: c.flags & SORTIE_CLIENT_NO_COOKIES == 0, ..Config::default() };
+    let flag = |flag| c.flags & flag != 0;
+    let (cookies, mocks_only) = (!flag(SORTIE_CLIENT_NO_COOKIES), flag(SORTIE_CLIENT_MOCKS_ONLY));
+    let mut config = Config { cookies, mocks_only, ..Config::default() };
     // SAFETY, for every block below: the caller promises that each pointer is NULL or as its field says.
     if let Some(user_agent) = unsafe { optional_text(c.user_agent, "user_agent") }? {
         config.user_agent = Some(user_agent.to_owned()).filter(|text| !text.is_empty());
@@ -432,6 +444,34 @@ pub(super) unsafe fn config(c: &sortie_client_config) -> Result<Config, Refusal>
         Some(url) => Proxy::Url { url: url.to_owned(), except },
     };
     Ok(config)
+}
+
+/// Turns a description into a mock.
+///
+/// # Safety
+/// Every pointer in `given` is NULL or points to what its field says.
+#[allow(clippy::undocumented_unsafe_blocks)] // one comment says it for all
+pub(super) unsafe fn mock(given: &sortie_mock) -> Result<Mock, Refusal> {
+    // SAFETY, for every block below: the caller promises that each pointer is NULL or as its field says.
+    let mut mock = Mock::new(unsafe { text(given.url, "url") }?)?;
+    if let Some(method) = unsafe { optional_text(given.method, "method") }? {
+        mock = mock.method(method)?;
+    }
+    if given.status != 0 {
+        mock = mock.status(u16::try_from(given.status).unwrap_or(u16::MAX))?;
+    }
+    for header in unsafe { array(given.headers, given.header_count, "headers") }? {
+        let name = unsafe { text(header.name, "header name") }?;
+        mock = mock.header(name, unsafe { optional_text(header.value, "header value") }?.unwrap_or(""))?;
+    }
+    if let Some(bytes) = unsafe { body(given.body, given.body_length, false, "sortie_mock.body") }? {
+        mock = mock.shared_body(bytes);
+    }
+    if given.error != SORTIE_ERROR_NONE {
+        mock = mock.error(ErrorKind::from_number(given.error).ok_or_else(|| out_of_range("error", given.error))?);
+    }
+    let delay = Duration::from_millis(given.delay_ms.into());
+    Ok(mock.delay(delay).bytes_per_second(given.bytes_per_second).times(given.times))
 }
 
 fn known_flags(flags: u32, known: u32) -> Result<(), Refusal> {

@@ -614,6 +614,56 @@ pub unsafe extern "C" fn sortie_client_clear_cookies(client: *mut sortie_client)
     })
 }
 
+/// Registers an answer made up for tests. From now on the first mock in order of registration that matches a hop's method
+/// and URL answers it, in place of the network.
+///
+/// A mocked response goes through all that a real one does: the queue, events, redirects, cookies, compression, charsets,
+/// files, caps, time limits, cancelling, suspending. Only connecting and TLS are left out: its timings have no such steps,
+/// and no connection is counted.
+///
+/// @param client  a live client; must not be NULL
+/// @param mock    what it answers, and to what, copied; must not be NULL
+/// @param out_id  receives the mock's id, for sortie_client_unmock(); left as it is on failure; may be NULL
+/// @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, SORTIE_RESULT_STRUCT_SIZE, SORTIE_RESULT_UTF8, SORTIE_RESULT_URL,
+///         SORTIE_RESULT_SCHEME, SORTIE_RESULT_METHOD, SORTIE_RESULT_HEADER, SORTIE_RESULT_ARGUMENT,
+///         SORTIE_RESULT_BODY_TOO_LARGE, or SORTIE_RESULT_TOO_MANY_REQUESTS if 4,096 are registered
+/// @threadsafety   any thread, except during sortie_client_destroy()
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_client_mock(
+    client: *mut sortie_client,
+    mock: *const sortie_mock,
+    out_id: *mut u64,
+) -> sortie_result {
+    guard_unit(|| {
+        // SAFETY: the caller promises a live client and a mock of struct_size bytes.
+        let (client, mock) = unsafe { (reference(client, "client")?, read_struct(mock)?) };
+        // SAFETY: the caller promises that its pointers are as its fields say.
+        let id = client.client.mock(unsafe { args::mock(&mock) }?)?;
+        if !out_id.is_null() {
+            // SAFETY: not NULL, and the caller promises a writable id.
+            unsafe { out_id.write(id) };
+        }
+        Ok(())
+    })
+}
+
+/// Takes a mock away: what is submitted from now on, and each later redirect, is no longer answered by it. Its answers that
+/// are under way go on.
+///
+/// @param client  a live client; must not be NULL
+/// @param id      an id from sortie_client_mock(); made-up ids are safe
+/// @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, or SORTIE_RESULT_STALE when it is gone already
+/// @threadsafety   any thread, except during sortie_client_destroy()
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_client_unmock(client: *mut sortie_client, id: u64) -> sortie_result {
+    guard_unit(|| {
+        // SAFETY: the caller promises a live client.
+        unsafe { reference(client, "client") }?.client.unmock(id)
+    })
+}
+
 /// Finds a response header by its name, whatever the letters' case.
 ///
 /// @param event  an event of the last sortie_poll(); NULL has no headers
@@ -1023,5 +1073,8 @@ mod tests {
         assert_eq!(size_of::<sortie_timing>(), 56);
         assert_eq!(size_of::<sortie_stats>(), 72);
         assert_eq!(size_of::<sortie_resolve>(), 32);
+        assert_eq!(size_of::<sortie_mock>(), 72);
+        assert_eq!(offset_of!(sortie_mock, body), 40);
+        assert_eq!(offset_of!(sortie_mock, times), 68);
     }
 }

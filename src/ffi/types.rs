@@ -191,6 +191,9 @@ pub const SORTIE_REQUEST_RETRY_EVENTS: u32 = 2048;
 
 /// sortie_client_config.flags: keep no cookies.
 pub const SORTIE_CLIENT_NO_COOKIES: u32 = 1;
+/// sortie_client_config.flags: for tests. Never go to the network: a request that no mock answers ends with
+/// SORTIE_ERROR_CONNECT, and no watched host can be reached.
+pub const SORTIE_CLIENT_MOCKS_ONLY: u32 = 2;
 
 /// sortie_event.network, sortie_client_network(): there is a way.
 pub const SORTIE_NETWORK_REACHABLE: u32 = 1;
@@ -442,6 +445,40 @@ pub struct sortie_request_desc {
     pub max_retry_delay_ms: u32,
     /// How long one attempt may take; no limit by default.
     pub attempt_timeout_ms: u32,
+}
+
+/// An answer made up for tests, in place of a server's. Zero in any field but struct_size and url means the default, so
+/// `sortie_mock mock = { .struct_size = sizeof mock, .url = "*" };` is complete: 200 without a body. Everything is copied
+/// before the call returns.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sortie_mock {
+    /// sizeof(sortie_mock).
+    pub struct_size: u32,
+    /// The status, 200 to 599; default 200. A redirect is followed.
+    pub status: u32,
+    /// The method that it answers, compared as given; NULL means every method.
+    pub method: *const c_char,
+    /// The URLs that it answers. '*' stands for any characters, or none; everything else stands for itself, capitals and all.
+    /// It is held against a hop's whole URL as it is sent: normalised, with its query, without credentials and fragment. One
+    /// without '*' is a URL, and normalised too. Must not be NULL.
+    pub url: *const c_char,
+    /// Response headers. Content-Length is ignored, as it is the body's; Transfer-Encoding is refused.
+    pub headers: *const sortie_header,
+    /// The number of headers.
+    pub header_count: u32,
+    /// How long to wait before the answer, once the request's body is taken, in milliseconds.
+    pub delay_ms: u32,
+    /// The body as it would come over the wire; NULL means none.
+    pub body: *const c_void,
+    /// The body's length in bytes.
+    pub body_length: u64,
+    /// How many bytes of the body come in a second; 0 means all at once.
+    pub bytes_per_second: u64,
+    /// SORTIE_ERROR_*: how the request ends after the delay, without an answer; SORTIE_ERROR_NONE means with this answer.
+    pub error: u32,
+    /// How many requests it answers, each redirect counted; 0 means every one.
+    pub times: u32,
 }
 
 /// Something that happened to a request. What it points to stays valid until the next sortie_poll() on its client or the

@@ -53,6 +53,10 @@ pub(super) enum Notice {
     Speaks { id: RequestId, http2: bool },
     /// Receiving paused until events are drained.
     Starved(RequestId),
+    /// A local answer can go on.
+    Local(Key),
+    /// A local answer has come to its end.
+    Answered(Key),
 }
 
 /// What all callbacks share with the worker.
@@ -77,7 +81,7 @@ impl Outlet {
         let _ = self.disk.send(operation);
     }
 
-    fn notice(&self, notice: Notice) {
+    pub(super) fn notice(&self, notice: Notice) {
         self.notices.borrow_mut().push(notice);
     }
 
@@ -239,6 +243,16 @@ impl Flow {
         }
     }
 
+    /// What tells this attempt from others.
+    pub(super) fn key(&self) -> Key {
+        Key { id: self.id, attempt: self.attempt }
+    }
+
+    /// Whether the head that has come has a body after it.
+    pub(super) fn has_body(&self) -> bool {
+        !self.is_head && !matches!(self.status, 204 | 304)
+    }
+
     /// Bytes so far and in all, in the direction of progress.
     pub(super) fn counts(&self) -> (u64, i64) {
         let (transferred, estimated) = match self.progress {
@@ -297,11 +311,13 @@ impl Flow {
             self.expected = Expected::default();
         }
         self.hasher = self.expected.hasher();
-        outlet.notice(Notice::Speaks { id: self.id, http2: self.http2 });
-        if self.headers.get("Set-Cookie").is_some() {
-            outlet.notice(Notice::Cookies(Key { id: self.id, attempt: self.attempt }));
+        if self.connected {
+            outlet.notice(Notice::Speaks { id: self.id, http2: self.http2 });
         }
-        let no_body = self.is_head || matches!(self.status, 204 | 304);
+        if self.headers.get("Set-Cookie").is_some() {
+            outlet.notice(Notice::Cookies(self.key()));
+        }
+        let no_body = !self.has_body();
         self.declared = if no_body {
             0
         } else if self.headers.get("Transfer-Encoding").is_some() {
@@ -569,7 +585,7 @@ fn decode(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
 /// What libcurl calls back: the attempt that runs on its handle, if any.
 pub(super) struct Exchange {
     pub(super) flow: Option<Box<Flow>>,
-    outlet: Rc<Outlet>,
+    pub(super) outlet: Rc<Outlet>,
     sockets: Arc<Sockets>,
 }
 
@@ -649,7 +665,7 @@ impl Transfer for Exchange {
                 }
                 flow.connected = true;
                 flow.crowded = false;
-                outlet.notice(Notice::Connected(Key { id: flow.id, attempt: flow.attempt }));
+                outlet.notice(Notice::Connected(flow.key()));
                 if let Some(http2) = flow.connection.and_then(Connection::negotiated_http2) {
                     outlet.notice(Notice::Speaks { id: flow.id, http2 });
                 }

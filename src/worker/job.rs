@@ -6,7 +6,8 @@ use std::time::Duration;
 use url::{Position, Url};
 
 use super::admission::{HostId, Protocol, Rank};
-use super::exchange::{Exchange, Flow, Outlet};
+use super::exchange::{Flow, Outlet};
+use super::local::Peer;
 use super::redirect::{NextHop, header_goes_along};
 use super::retry::{self, Backoff};
 use crate::body::content_type;
@@ -15,7 +16,7 @@ use crate::body::resume::{Left, Resumable};
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure};
 use crate::event::{Event, EventKind, Network, Response, Timing};
-use crate::net::{Active, Credential, Hop, Owner};
+use crate::net::{Credential, Hop, Owner};
 use crate::request::{Credentials, HttpVersion, Request, RequestBody};
 use crate::slots::RequestId;
 use crate::text::Text;
@@ -29,7 +30,7 @@ pub(super) enum State {
     /// Its last attempt has failed, and the next comes at this time.
     Resting(Duration),
     /// Its transfer is running.
-    Running(Active<Exchange>),
+    Running(Peer),
     /// Its transfer is over, and the disk is finishing its file: keeping it, or after this failure removing it.
     Storing(Box<Flow>, Option<Failure>),
     /// Between two of the above.
@@ -297,10 +298,16 @@ impl Job {
 
     /// When a deadline may run out next.
     pub(super) fn next_deadline(&self, config: &Config, now: Duration) -> Option<Duration> {
-        let deadline = self.deadlines(config, now).into_iter().flatten().map(|(at, _, _)| at).min();
-        match self.state {
-            State::Resting(until) => Some(deadline.map_or(until, |deadline| deadline.min(until))),
-            _ => deadline,
+        let deadlines = self.deadlines(config, now).into_iter().flatten().map(|(at, _, _)| at);
+        deadlines.chain(self.due()).min()
+    }
+
+    /// When it goes on by itself.
+    fn due(&self) -> Option<Duration> {
+        match &self.state {
+            State::Resting(until) => Some(*until),
+            State::Running(Peer::Local(local)) => local.due(),
+            _ => None,
         }
     }
 
@@ -329,8 +336,8 @@ impl Job {
             }
             State::Waiting(_) | State::Opening => [total(), attempt(), None],
             State::Resting(_) => [total(), None, None],
-            State::Running(active) => {
-                let flow = active.flow();
+            State::Running(peer) => {
+                let flow = peer.flow();
                 let step = match flow {
                     Some(flow) if flow.connected => {
                         // Who waits for us does not stall.
@@ -346,15 +353,5 @@ impl Job {
             }
             State::Storing(..) | State::Moving => [None, None, None],
         }
-    }
-}
-
-impl Active<Exchange> {
-    pub(super) fn flow(&self) -> Option<&Flow> {
-        self.handler_ref().flow.as_deref()
-    }
-
-    pub(super) fn flow_mut(&mut self) -> Option<&mut Flow> {
-        self.handler().flow.as_deref_mut()
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod cookies;
 mod deadlines;
 mod exchange;
 mod job;
+mod local;
 mod public_suffix;
 pub(crate) mod reachability;
 mod redirect;
@@ -23,14 +24,15 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 
-use crate::body::disk::{Op, Outcome, Reply};
+use crate::body::disk::{Key, Op, Outcome, Reply};
 use crate::body::recoding::Recoding;
 use crate::body::source::{FileSource, Source};
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure};
 use crate::event::{EventKind, Producer, Response};
-use crate::net::{self, Active, Easy, Net, Owner, Reached, Setup, Wake};
+use crate::mock::{Mock, Mocks};
+use crate::net::{self, Active, Answer as Probed, Easy, Net, Owner, Reached, Setup, Wake};
 use crate::request::{Progress, Request, RequestBody, SharedBytes};
 use crate::slots::RequestId;
 use crate::text::Text;
@@ -39,6 +41,7 @@ use cookies::{Cookie, Jar};
 use deadlines::Deadlines;
 use exchange::{Exchange, Flow, Notice, Outlet, Sink};
 use job::{Job, State};
+use local::{Answer, Local, Peer};
 use reachability::{FIRST_PROBE, Host, Watches, probe_token};
 use retry::Backoff;
 use url::Url;
@@ -61,6 +64,8 @@ pub(crate) enum Command {
     ClearCookies,
     Watch(RequestId, u64, Box<Host>),
     Unwatch(RequestId),
+    Mock(u64, Box<Mock>),
+    Unmock(u64),
     Disk(Reply),
     #[cfg(feature = "test-hooks")]
     Panic {
@@ -168,6 +173,7 @@ struct Worker {
     deadlines: Deadlines,
     clock: Clock,
     cookies: Jar,
+    mocks: Mocks,
     /// When the machine's network is looked at again.
     network_due: Option<Duration>,
     /// Jobs in the table, and those of them that wait for their next attempt.
@@ -216,6 +222,7 @@ impl Worker {
             outlet: Rc::new(outlet),
             deadlines: Deadlines::default(),
             cookies,
+            mocks: Mocks::default(),
             network_due: Some(Duration::ZERO),
             clock: Clock { start: Instant::now(), stopped: Duration::ZERO, suspended: None },
             live: 0,
@@ -318,6 +325,8 @@ impl Worker {
                     }
                     self.outlet.events.free(id);
                 }
+                Ok(Command::Mock(id, mock)) => self.mocks.add(id, *mock),
+                Ok(Command::Unmock(id)) => self.mocks.remove(id),
                 Ok(Command::Disk(reply)) => self.take_reply(reply),
                 #[cfg(feature = "test-hooks")]
                 Ok(Command::Panic { at_start: false }) => panic!("the worker was asked to panic"),
@@ -494,7 +503,9 @@ impl Worker {
             }
         }
         while let Some((id, name, port)) = self.watches.take_due(now) {
-            if let Ok(probe) = self.net.probe(&self.setup, &name, port, probe_token(id)) {
+            if self.config.mocks_only {
+                self.probe_answered(id, Probed::Nothing);
+            } else if let Ok(probe) = self.net.probe(&self.setup, &name, port, probe_token(id)) {
                 self.watches.started(id, probe);
             }
         }
@@ -503,6 +514,10 @@ impl Worker {
     fn probe_ended(&mut self, token: usize, code: curl_sys::CURLcode) {
         let Some((id, probe)) = self.watches.take_probe(token) else { return };
         let answer = self.net.end_probe(probe, Some(code));
+        self.probe_answered(id, answer);
+    }
+
+    fn probe_answered(&mut self, id: RequestId, answer: Probed) {
         if let Some(news) = self.watches.answered(id, answer, self.now()) {
             self.outlet.events.reachability(news.id, news.user_data, news.host, news.network);
         }
@@ -598,9 +613,22 @@ impl Worker {
         if job.place.is_some_and(|host| self.admission.shares_connections(host)) {
             flow.max_connections = MAX_HTTP2_CONNECTIONS;
         }
+        if let Some(mock) = self.mocks.answer(&job.method, &job.url) {
+            flow.decompress = job.hop(&self.config, length, None).compression || flow.resumable;
+            let answer = Answer::of(&mock, job.origin());
+            let local = Local::new(flow, answer, &self.outlet, self.net.sockets()).connect();
+            job.state = State::Running(Peer::Local(Box::new(local)));
+            return self.put(job);
+        }
+        if self.config.mocks_only {
+            let message =
+                format!("no mock answers {} {}, and the client has no network", job.method, redirect::shown(&job.url));
+            self.outlet.to_disk(Op::Close(job.key()));
+            return self.fail(job, flow, Failure::new(ErrorKind::Connect, message));
+        }
         match self.run_on_handle(&job, flow, length) {
             Ok(active) => {
-                job.state = State::Running(active);
+                job.state = State::Running(Peer::Network(active));
                 self.put(job);
             }
             Err(message) => {
@@ -630,7 +658,7 @@ impl Worker {
         easy.handler().flow = Some(flow);
         let mut active = self.net.start(easy, job.id.index())?;
         let connection = active.connection();
-        if let Some(flow) = active.flow_mut() {
+        if let Some(flow) = &mut active.handler().flow {
             flow.connection = Some(connection);
         }
         Ok(active)
@@ -645,8 +673,8 @@ impl Worker {
         }
         let now = self.now();
         for id in std::mem::take(&mut self.starved) {
-            if let Some(Job { state: State::Running(active), .. }) = self.job(id) {
-                go_on(active, now);
+            if let Some(Job { state: State::Running(peer), .. }) = self.job(id) {
+                go_on(peer, now);
             }
         }
     }
@@ -658,6 +686,15 @@ impl Worker {
         for notice in notices {
             match notice {
                 Notice::Starved(id) => self.starved.push(id),
+                Notice::Local(key) => self.feed_locally(key),
+                Notice::Answered(key) => {
+                    let Some(job) = self.take(key.id) else { continue };
+                    if job.attempt == key.attempt {
+                        self.transfer_ended(job, Some(curl_sys::CURLE_OK));
+                    } else {
+                        self.put(job);
+                    }
+                }
                 Notice::Connected(key) => {
                     let Some(mut job) = self.take(key.id) else { continue };
                     if let Some(host) = job.place.filter(|_| !job.connected && job.attempt == key.attempt) {
@@ -684,6 +721,21 @@ impl Worker {
         any
     }
 
+    /// Lets a local answer go on; all that goes on while suspended is resumed later.
+    fn feed_locally(&mut self, key: Key) {
+        let (suspended, now) = (self.suspended(), self.now());
+        let Some(mut job) = self.take(key.id) else { return };
+        if let State::Running(Peer::Local(local)) = &mut job.state
+            && !suspended
+            && job.attempt == key.attempt
+            && local.go_on(now)
+        {
+            // What its callbacks have noticed comes first.
+            self.outlet.notice(Notice::Answered(key));
+        }
+        self.put(job);
+    }
+
     /// Ends the transfers that libcurl has finished; `true` if there was any.
     fn finish_transfers(&mut self) -> bool {
         let mut finished = std::mem::take(&mut self.finished);
@@ -706,7 +758,14 @@ impl Worker {
     /// Takes a job's transfer from libcurl and decides what comes next. `code` is libcurl's, or `None` if the transfer was
     /// stopped, for the reason in its flow.
     fn transfer_ended(&mut self, mut job: Box<Job>, code: Option<curl_sys::CURLcode>) {
-        let State::Running(active) = std::mem::replace(&mut job.state, State::Moving) else { return self.put(job) };
+        let active = match std::mem::replace(&mut job.state, State::Moving) {
+            State::Running(Peer::Network(active)) => active,
+            State::Running(Peer::Local(local)) => return self.answer_ended(job, *local),
+            state => {
+                job.state = state;
+                return self.put(job);
+            }
+        };
         let Some(mut easy) = self.net.stop(active) else {
             let failure = Failure::new(ErrorKind::Internal, "libcurl did not give a transfer back");
             return self.end(job, None, Some(failure));
@@ -724,14 +783,13 @@ impl Worker {
         }
         let failure = flow.failure.take();
         let redirect = flow.redirect.take().filter(|_| failure.is_none());
-        let again = flow.again.take().filter(|_| failure.is_none());
         if flow.afresh && failure.is_none() {
             job.afresh = true;
             self.give_back(easy);
             return self.try_again(job, &mut flow);
         }
         // What becomes of such a response's body does not matter.
-        let decided = redirect.is_some() || again.is_some();
+        let decided = redirect.is_some() || (failure.is_none() && flow.again.is_some());
         let failure = match code {
             Some(code) if failure.is_none() && code != curl_sys::CURLE_OK && !decided => {
                 if flow.crowded {
@@ -758,13 +816,40 @@ impl Worker {
                 job.restarted = true;
                 self.try_again(job, &mut flow);
             }
-            (Some(failure), _) => match job.wait_after(&failure, self.now()) {
+            (failure, redirect) => self.conclude(job, flow, failure, redirect),
+        }
+    }
+
+    /// A local answer has come to its end, or was stopped for the reason in its flow.
+    fn answer_ended(&mut self, mut job: Box<Job>, local: Local) {
+        let (Some(mut flow), first_byte) = local.into_flow() else { return };
+        job.timing.first_byte = first_byte.unwrap_or_default().saturating_sub(job.hop_started);
+        (job.timing.name_lookup, job.timing.connect, job.timing.tls) = Default::default();
+        (job.began, job.told) = (flow.began, flow.told);
+        if let Source::File(_) = flow.source {
+            self.outlet.to_disk(Op::Close(job.key()));
+        }
+        let failure = flow.failure.take();
+        let redirect = flow.redirect.take().filter(|_| failure.is_none());
+        if flow.afresh && failure.is_none() {
+            job.afresh = true;
+            return self.try_again(job, &mut flow);
+        }
+        let decided = redirect.is_some() || flow.again.is_some();
+        let failure = failure.or_else(|| flow.incomplete().filter(|_| !decided));
+        self.conclude(job, flow, failure, redirect);
+    }
+
+    /// A hop is over: its request fails, is made again, follows a redirect, or has its response.
+    fn conclude(&mut self, job: Box<Job>, mut flow: Box<Flow>, failure: Option<Failure>, redirect: Option<String>) {
+        match (failure, redirect, flow.again.take()) {
+            (Some(failure), _, _) => match job.wait_after(&failure, self.now()) {
                 Some(delay) => self.rest(job, flow, Some(failure), delay),
                 None => self.fail(job, flow, failure),
             },
-            (None, None) if let Some(delay) = again => self.rest(job, flow, None, delay),
-            (None, Some(location)) => self.redirect(job, flow, &location),
-            (None, None) => self.store_or_end(job, flow),
+            (None, None, Some(delay)) => self.rest(job, flow, None, delay),
+            (None, Some(location), _) => self.redirect(job, flow, &location),
+            (None, None, None) => self.store_or_end(job, flow),
         }
     }
 
@@ -1064,13 +1149,18 @@ impl Worker {
         while let Some((at, id)) = self.deadlines.take_due(now) {
             let Some(job) = self.job(id).filter(|job| job.appointment == Some(at)) else { continue };
             job.appointment = None;
-            let Some(job) = self.take(id) else { continue };
+            let Some(mut job) = self.take(id) else { continue };
             if matches!(job.state, State::Resting(until) if until <= now) {
                 self.resting -= 1;
                 self.enqueue(job);
                 continue;
             }
             let overdue = job.overdue(&self.config, now);
+            if let (None, State::Running(Peer::Local(local))) = (&overdue, &mut job.state)
+                && local.take_due(now)
+            {
+                local.go_on_soon();
+            }
             self.put(job);
             if let Some(failure) = overdue {
                 self.stop(id, failure);
@@ -1132,13 +1222,13 @@ fn idle_connections(config: &Config) -> usize {
 }
 
 /// Lets a paused transfer go on, in both directions: one that still has to wait pauses itself again at once.
-fn go_on(active: &mut Active<Exchange>, now: Duration) {
-    if let Some(flow) = active.flow_mut() {
+fn go_on(peer: &mut Peer, now: Duration) {
+    if let Some(flow) = peer.flow_mut() {
         flow.receive_paused = false;
         flow.send_paused = false;
         flow.starved = false;
         // Until now it was waiting for us, and did not stall.
         flow.last_activity = now;
     }
-    active.pause(false, false);
+    peer.pause(false, false);
 }

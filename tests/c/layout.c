@@ -110,6 +110,20 @@ static void check_layouts(void)
     AT(sortie_request_desc, max_retry_delay_ms, 184);
     AT(sortie_request_desc, attempt_timeout_ms, 188);
 
+    CHECK(sizeof(sortie_mock) >= 72);
+    AT(sortie_mock, struct_size, 0);
+    AT(sortie_mock, status, 4);
+    AT(sortie_mock, method, 8);
+    AT(sortie_mock, url, 16);
+    AT(sortie_mock, headers, 24);
+    AT(sortie_mock, header_count, 32);
+    AT(sortie_mock, delay_ms, 36);
+    AT(sortie_mock, body, 40);
+    AT(sortie_mock, body_length, 48);
+    AT(sortie_mock, bytes_per_second, 56);
+    AT(sortie_mock, error, 64);
+    AT(sortie_mock, times, 68);
+
     /* Programs make arrays of these: not a byte more, ever. */
     SIZE(sortie_event, 128);
     AT(sortie_event, request, 0);
@@ -241,6 +255,7 @@ static void check_numbers(void)
     CHECK_EQUAL(SORTIE_REQUEST_RETRY_ANY_METHOD, 1024);
     CHECK_EQUAL(SORTIE_REQUEST_RETRY_EVENTS, 2048);
     CHECK_EQUAL(SORTIE_CLIENT_NO_COOKIES, 1);
+    CHECK_EQUAL(SORTIE_CLIENT_MOCKS_ONLY, 2);
     CHECK_EQUAL(SORTIE_NETWORK_REACHABLE, 1);
     CHECK_EQUAL(SORTIE_NETWORK_CONNECTION_REQUIRED, 2);
     CHECK_EQUAL(SORTIE_NETWORK_CONNECTION_ON_DEMAND, 4);

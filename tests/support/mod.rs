@@ -439,6 +439,66 @@ pub fn submit_raw(client: *mut sortie_client, desc: *const sortie_request_desc) 
     Err(Refused::now(result))
 }
 
+/// An answer made up for tests, with owned parts.
+#[derive(Clone, Default)]
+pub struct Mock {
+    pub url: String,
+    pub method: Option<String>,
+    pub status: u32,
+    pub headers: Vec<(String, String)>,
+    pub body: Option<Vec<u8>>,
+    pub delay_ms: u32,
+    pub bytes_per_second: u64,
+    pub error: u32,
+    pub times: u32,
+}
+
+impl Mock {
+    pub fn new(url: &str) -> Mock {
+        Mock { url: url.into(), ..Mock::default() }
+    }
+
+    pub fn method(mut self, method: &str) -> Mock {
+        self.method = Some(method.into());
+        self
+    }
+
+    pub fn status(mut self, status: u32) -> Mock {
+        self.status = status;
+        self
+    }
+
+    pub fn header(mut self, name: &str, value: &str) -> Mock {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Mock {
+        self.body = Some(body.into());
+        self
+    }
+
+    pub fn delay_ms(mut self, delay_ms: u32) -> Mock {
+        self.delay_ms = delay_ms;
+        self
+    }
+
+    pub fn rate(mut self, bytes_per_second: u64) -> Mock {
+        self.bytes_per_second = bytes_per_second;
+        self
+    }
+
+    pub fn error(mut self, error: u32) -> Mock {
+        self.error = error;
+        self
+    }
+
+    pub fn times(mut self, times: u32) -> Mock {
+        self.times = times;
+        self
+    }
+}
+
 /// A copy of an event and of all it points to.
 #[derive(Clone, Debug)]
 pub struct Event {
@@ -749,6 +809,45 @@ impl Host {
             SORTIE_OK => Ok(()),
             refused => Err(Refused::now(refused)),
         }
+    }
+
+    pub fn try_mock(&self, mock: &Mock) -> Result<u64, Refused> {
+        let mut strings = Strings::default();
+        let headers = strings.headers(&mock.headers);
+        let body = mock.body.as_deref();
+        let raw = sortie_mock {
+            struct_size: size_of::<sortie_mock>() as u32,
+            status: mock.status,
+            method: strings.optional(mock.method.as_deref()),
+            url: strings.text(&mock.url),
+            headers: headers.as_ptr(),
+            header_count: headers.len() as u32,
+            delay_ms: mock.delay_ms,
+            body: body.map_or(ptr::null(), |body| body.as_ptr().cast()),
+            body_length: body.map_or(0, |body| body.len() as u64),
+            bytes_per_second: mock.bytes_per_second,
+            error: mock.error,
+            times: mock.times,
+        };
+        let mut id = UNTOUCHED;
+        // SAFETY: a live client, a mock whose pointers live until the call returns, and room for an id.
+        match unsafe { sortie_client_mock(self.client, &raw, &mut id) } {
+            SORTIE_OK => Ok(id),
+            refused => {
+                assert_eq!(id, UNTOUCHED, "a refused call leaves its out parameter alone");
+                Err(Refused::now(refused))
+            }
+        }
+    }
+
+    #[track_caller]
+    pub fn mock(&self, mock: &Mock) -> u64 {
+        self.try_mock(mock).expect("a mock")
+    }
+
+    pub fn unmock(&self, id: u64) -> i32 {
+        // SAFETY: a live client.
+        unsafe { sortie_client_unmock(self.client, id) }
     }
 
     pub fn clear_cookies(&self) -> i32 {

@@ -22,6 +22,7 @@ pub fn run_short(project: &Project) -> Result<()> {
     let server = Server::start(project, false)?;
     let url = |path: &str| format!("{}{path}", server.url);
     run(command(programs.join("minimal_c")).arg(url("/bytes/100000")))?;
+    run(&mut command(programs.join("mocked_test")))?;
     run(command(programs.join("minimal_cpp")).args([url("/bytes/1"), url("/gzip?bytes=5000"), url("/redirect/2")]))?;
     let mut rust = cargo(&project.root);
     rust.args(["run", "--quiet", "--locked", "--package", "sortie", "--example", "frame_loop", "--"]);
