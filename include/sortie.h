@@ -591,7 +591,7 @@ typedef struct {
      */
     uint32_t min_tls_version;
     /**
-     * The largest response body in memory, in bytes after decompression; default 64 MiB. Files are not limited.
+     * The largest response body in memory, in bytes after decompression; default 64 MiB.
      */
     uint64_t max_body_bytes;
     /**
@@ -658,9 +658,14 @@ typedef struct {
      */
     uint32_t reachability_interval_ms;
     /**
-     * Must be 0.
+     * How many times as large as it came, and 1 MiB more, a response body may become by decompression; beyond, the request
+     * ends with SORTIE_ERROR_BODY_TOO_LARGE at once. Default 1000; UINT32_MAX sets no limit.
      */
-    uint32_t reserved;
+    uint32_t max_decompression_ratio;
+    /**
+     * The largest response body in a file, in bytes after decompression; no limit by default.
+     */
+    uint64_t max_file_bytes;
 } sortie_client_config;
 
 /**
@@ -812,6 +817,10 @@ typedef struct {
      * How long one attempt may take; no limit by default.
      */
     uint32_t attempt_timeout_ms;
+    /**
+     * The largest response body in a file, in bytes after decompression; default the client's.
+     */
+    uint64_t max_file_bytes;
 } sortie_request_desc;
 
 /**

@@ -106,6 +106,11 @@ pub struct Config {
     pub min_tls_version: TlsVersion,
     /// The largest response body in memory, in bytes after decompression.
     pub max_body_bytes: u64,
+    /// The largest response body in a file, in bytes after decompression.
+    pub max_file_bytes: u64,
+    /// How many times as large as it came, and 1 MiB more, a response body may become by decompression; at least 1,
+    /// `u32::MAX` sets no limit.
+    pub max_decompression_ratio: u32,
     /// While events hold more than this many bytes of bodies, no request starts and none receives into memory.
     pub max_buffered_bytes: u64,
     /// Headers of every request that does not give the same name itself; add to them by [`Config::default_header`].
@@ -148,6 +153,8 @@ impl Default for Config {
             queue_timeout: Limit::Never,
             min_tls_version: TlsVersion::Tls12,
             max_body_bytes: 64 << 20,
+            max_file_bytes: u64::MAX,
+            max_decompression_ratio: 1000,
             max_buffered_bytes: 256 << 20,
             default_headers: Headers::new(),
             pins: Vec::new(),
@@ -206,6 +213,7 @@ impl Config {
         within("max_active", self.max_active, 65_535)?;
         within("max_active_per_host", self.max_active_per_host, 65_535)?;
         within("max_requests", self.max_requests, MAX_SLOTS)?;
+        within("max_decompression_ratio", self.max_decompression_ratio, u32::MAX)?;
         if self.max_body_bytes > isize::MAX.unsigned_abs() as u64 {
             return Err(Refusal::new(Reason::Argument, "max_body_bytes is larger than memory can be"));
         }

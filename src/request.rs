@@ -242,6 +242,7 @@ pub struct Request {
     pub(crate) stall_timeout: Limit,
     pub(crate) queue_timeout: Limit,
     pub(crate) max_body_bytes: Option<u64>,
+    pub(crate) max_file_bytes: Option<u64>,
     pub(crate) sync: bool,
     pub(crate) credentials: Credentials,
     pub(crate) cookies: bool,
@@ -287,6 +288,7 @@ impl Request {
             stall_timeout: Limit::Default,
             queue_timeout: Limit::Default,
             max_body_bytes: None,
+            max_file_bytes: None,
             sync: true,
             credentials,
             cookies: true,
@@ -513,6 +515,13 @@ impl Request {
     #[must_use]
     pub fn max_body_bytes(mut self, bytes: u64) -> Request {
         self.max_body_bytes = Some(bytes);
+        self
+    }
+
+    /// Limits the response's body in a file, in bytes after decompression.
+    #[must_use]
+    pub fn max_file_bytes(mut self, bytes: u64) -> Request {
+        self.max_file_bytes = Some(bytes);
         self
     }
 

@@ -315,7 +315,7 @@ fn compressed_bodies_are_decompressed() {
     }
     let accepted = server.requests().pop().unwrap();
     let accepted = accepted.header("Accept-Encoding").unwrap();
-    assert!(accepted.contains("gzip") && accepted.contains("deflate"), "{accepted}");
+    assert_eq!(accepted, "gzip, deflate, br, zstd");
     assert_eq!(host.fetch(&Req::get(server.url("/gzip?bytes=0"))).ok(200).bytes(), b"");
 }
 
@@ -577,9 +577,18 @@ fn a_body_over_its_cap_ends_the_request() {
     // The request's own cap goes before the client's, either way.
     host.fetch(&Req::get(server.url("/bytes/300000")).max_body_bytes(300_000)).ok(200);
     host.fetch(&Req::get(server.url("/bytes/11")).max_body_bytes(10)).failed(SORTIE_ERROR_BODY_TOO_LARGE);
-    // Files have no cap.
+    // Files have a cap of their own, and none by default.
     let folder = Folder::new();
     host.fetch(&Req::download(server.url("/bytes/300000"), folder.join("big"))).ok(200);
+    let host = Setup { max_file_bytes: 1000, ..Setup::default() }.start();
+    for path in ["/bytes/1001", "/chunked?bytes=2000", "/gzip?bytes=200000"] {
+        let event = host.fetch(&Req::download(server.url(path), folder.join("small")));
+        let message = event.failed(SORTIE_ERROR_BODY_TOO_LARGE);
+        assert!(message.contains("1000 bytes"), "{path}: {message}");
+    }
+    host.fetch(&Req::download(server.url("/bytes/1001"), folder.join("big")).max_file_bytes(1001)).ok(200);
+    host.fetch(&Req::get(server.url("/bytes/1001"))).ok(200);
+    folder.holds(&["big"]);
 }
 
 #[test]

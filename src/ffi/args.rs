@@ -91,13 +91,13 @@ pub(super) unsafe trait Sized0: Copy {
 // SAFETY: repr(C), begins with struct_size, and consists of integers and raw pointers.
 unsafe impl Sized0 for sortie_request_desc {
     const NAME: &'static str = "sortie_request_desc";
-    const FIRST: usize = offset_of!(sortie_request_desc, attempt_timeout_ms) + size_of::<u32>();
+    const FIRST: usize = offset_of!(sortie_request_desc, max_file_bytes) + size_of::<u64>();
 }
 
 // SAFETY: repr(C), begins with struct_size, and consists of integers and raw pointers.
 unsafe impl Sized0 for sortie_client_config {
     const NAME: &'static str = "sortie_client_config";
-    const FIRST: usize = offset_of!(sortie_client_config, reserved) + size_of::<u32>();
+    const FIRST: usize = offset_of!(sortie_client_config, max_file_bytes) + size_of::<u64>();
 }
 
 // SAFETY: repr(C), begins with struct_size, and consists of integers and raw pointers.
@@ -316,6 +316,9 @@ pub(super) unsafe fn request(desc: &sortie_request_desc) -> Result<Request, Refu
     if desc.max_body_bytes != 0 {
         request = request.max_body_bytes(desc.max_body_bytes);
     }
+    if desc.max_file_bytes != 0 {
+        request = request.max_file_bytes(desc.max_file_bytes);
+    }
     if let Some(digits) = unsafe { optional_text(desc.expected_sha256, "expected_sha256") }? {
         request = request.expected_sha256(digits)?;
     }
@@ -368,9 +371,6 @@ pub(super) unsafe fn request(desc: &sortie_request_desc) -> Result<Request, Refu
 #[allow(clippy::undocumented_unsafe_blocks)] // one comment says it for all
 pub(super) unsafe fn config(c: &sortie_client_config) -> Result<Config, Refusal> {
     known_flags(c.flags, SORTIE_CLIENT_NO_COOKIES | SORTIE_CLIENT_MOCKS_ONLY)?;
-    if c.reserved != 0 {
-        return Err(Refusal::new(Reason::Argument, "reserved must be 0"));
-    }
     let flag = |flag| c.flags & flag != 0;
     let (cookies, mocks_only) = (!flag(SORTIE_CLIENT_NO_COOKIES), flag(SORTIE_CLIENT_MOCKS_ONLY));
     let mut config = Config { cookies, mocks_only, ..Config::default() };
@@ -391,6 +391,7 @@ pub(super) unsafe fn config(c: &sortie_client_config) -> Result<Config, Refusal>
     config.max_active = number(c.max_active, config.max_active);
     config.max_active_per_host = number(c.max_active_per_host, config.max_active_per_host);
     config.max_requests = number(c.max_requests, config.max_requests);
+    config.max_decompression_ratio = number(c.max_decompression_ratio, config.max_decompression_ratio);
     config.timeout = limit(c.timeout_ms).or(config.timeout);
     config.connect_timeout = limit(c.connect_timeout_ms).or(config.connect_timeout);
     config.stall_timeout = limit(c.stall_timeout_ms).or(config.stall_timeout);
@@ -403,6 +404,9 @@ pub(super) unsafe fn config(c: &sortie_client_config) -> Result<Config, Refusal>
     };
     if c.max_body_bytes != 0 {
         config.max_body_bytes = c.max_body_bytes;
+    }
+    if c.max_file_bytes != 0 {
+        config.max_file_bytes = c.max_file_bytes;
     }
     if c.max_buffered_bytes != 0 {
         config.max_buffered_bytes = c.max_buffered_bytes;

@@ -1060,10 +1060,10 @@ mod tests {
         assert_eq!(offset_of!(sortie_event, network), 96);
         assert_eq!(offset_of!(sortie_event, attempts), 104);
         assert_eq!(offset_of!(sortie_event, reserved), 112);
-        assert_eq!(size_of::<sortie_request_desc>(), 192);
+        assert_eq!(size_of::<sortie_request_desc>(), 200);
         assert_eq!(offset_of!(sortie_request_desc, response_path), 88);
         assert_eq!(offset_of!(sortie_request_desc, max_body_bytes), 128);
-        assert_eq!(size_of::<sortie_client_config>(), 192);
+        assert_eq!(size_of::<sortie_client_config>(), 200);
         assert_eq!(offset_of!(sortie_client_config, max_active), 56);
         assert_eq!(offset_of!(sortie_client_config, proxy), 160);
         assert_eq!(offset_of!(sortie_client_config, cookie_file), 176);

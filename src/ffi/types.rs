@@ -321,7 +321,7 @@ pub struct sortie_client_config {
     pub queue_timeout_ms: u32,
     /// The lowest TLS version, SORTIE_TLS_*.
     pub min_tls_version: u32,
-    /// The largest response body in memory, in bytes after decompression; default 64 MiB. Files are not limited.
+    /// The largest response body in memory, in bytes after decompression; default 64 MiB.
     pub max_body_bytes: u64,
     /// While drained and undrained events hold more than this many bytes of bodies, no request starts and none receives
     /// into memory; default 256 MiB.
@@ -358,8 +358,11 @@ pub struct sortie_client_config {
     /// How often a watched host is looked at while the network does not change; default 30000 ms, SORTIE_NO_TIMEOUT means
     /// not at all.
     pub reachability_interval_ms: u32,
-    /// Must be 0.
-    pub reserved: u32,
+    /// How many times as large as it came, and 1 MiB more, a response body may become by decompression; beyond, the request
+    /// ends with SORTIE_ERROR_BODY_TOO_LARGE at once. Default 1000; UINT32_MAX sets no limit.
+    pub max_decompression_ratio: u32,
+    /// The largest response body in a file, in bytes after decompression; no limit by default.
+    pub max_file_bytes: u64,
 }
 
 /// What a request is. Zero in any field but struct_size and url means the default, so
@@ -445,6 +448,8 @@ pub struct sortie_request_desc {
     pub max_retry_delay_ms: u32,
     /// How long one attempt may take; no limit by default.
     pub attempt_timeout_ms: u32,
+    /// The largest response body in a file, in bytes after decompression; default the client's.
+    pub max_file_bytes: u64,
 }
 
 /// An answer made up for tests, in place of a server's. Zero in any field but struct_size and url means the default, so

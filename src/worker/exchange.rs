@@ -140,6 +140,10 @@ pub(super) struct Flow {
     /// Whether sending the request twice does no harm.
     pub(super) idempotent: bool,
     pub(super) max_body: u64,
+    /// The same for a file.
+    pub(super) max_file: u64,
+    /// How many times as large as it came a compressed body may become.
+    pub(super) max_ratio: u32,
     /// What the body of a 2xx response has to be, and its hash as it grows, unless the disk makes it.
     expected: Expected,
     hasher: Option<Hasher>,
@@ -209,6 +213,8 @@ impl Flow {
             is_head: false,
             idempotent: false,
             max_body: u64::MAX,
+            max_file: u64::MAX,
+            max_ratio: u32::MAX,
             expected: request.expected,
             hasher: None,
             delivered: 0,
@@ -358,8 +364,10 @@ impl Flow {
 
     /// Decides where the body goes.
     fn prepare_body(&mut self, outlet: &Outlet) -> bool {
-        if let Some(encoding) = self.headers.get("Content-Encoding").filter(|_| self.decompress) {
-            match Decoder::for_header(encoding) {
+        let encodings = self.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("Content-Encoding"));
+        let encoding = encodings.map(|(_, value)| value).collect::<Vec<_>>().join(",");
+        if self.decompress {
+            match Decoder::for_header(&encoding, self.max_ratio) {
                 Ok(decoder) => self.decoder = decoder,
                 Err(()) => {
                     let message = format!("the response's Content-Encoding '{encoding}' was not asked for");
@@ -387,7 +395,13 @@ impl Flow {
         }
         // Of a file that may be gone on with, a part that nobody asked for is none.
         let to_file = if self.resumable { self.start.is_some() } else { (200..300).contains(&self.status) };
-        match self.file.take_if(|_| to_file) {
+        let file = self.file.take_if(|_| to_file);
+        let limit = if file.is_some() { self.max_file } else { self.max_body };
+        if declared > limit && self.decoder.is_none() {
+            self.too_large(declared, limit);
+            return false;
+        }
+        match file {
             Some((key, location)) => {
                 outlet.to_disk(match self.start.take() {
                     Some(start) => Op::Begin(key, Box::new(start)),
@@ -396,10 +410,6 @@ impl Flow {
                 // The disk's thread makes it.
                 self.hasher = None;
                 self.sink = Sink::File(FileSink { key, buffer: outlet.disk_buffer(), in_flight: 0 });
-            }
-            None if declared > self.max_body && self.decoder.is_none() => {
-                self.too_large(declared);
-                return false;
             }
             None => {
                 let mut body = Vec::new();
@@ -430,8 +440,8 @@ impl Flow {
         });
     }
 
-    fn too_large(&mut self, size: u64) {
-        let (size, limit) = (bytes_text(size), bytes_text(self.max_body));
+    fn too_large(&mut self, size: u64, limit: u64) {
+        let (size, limit) = (bytes_text(size), bytes_text(limit));
         self.fail(ErrorKind::BodyTooLarge, format!("the response body is {size} or more, the limit is {limit}"));
     }
 
@@ -447,8 +457,18 @@ impl Flow {
             Some(mut decoder) => {
                 let result = decoder.feed(data, &mut |piece| self.deliver(piece, outlet));
                 self.decoder = Some(decoder);
-                if result == Err(Broken::Corrupt) {
-                    self.fail(ErrorKind::Decode, "the response body is not what its Content-Encoding says");
+                match result {
+                    Err(Broken::Corrupt) => {
+                        self.fail(ErrorKind::Decode, "the response body is not what its Content-Encoding says");
+                    }
+                    Err(Broken::Bomb) => {
+                        let (ratio, came) = (self.max_ratio, bytes_text(self.received + data.len() as u64));
+                        let message = format!(
+                            "the response body, {came} so far, becomes more than {ratio} times as large, which is the limit (max_decompression_ratio)"
+                        );
+                        self.fail(ErrorKind::BodyTooLarge, message);
+                    }
+                    Ok(()) | Err(Broken::Stopped) => {}
                 }
                 result.is_ok()
             }
@@ -513,7 +533,7 @@ impl Flow {
             Sink::Memory(body) => {
                 let size = body.len() as u64 + data.len() as u64;
                 if size > self.max_body {
-                    self.too_large(size);
+                    self.too_large(size, self.max_body);
                     return false;
                 }
                 if body.try_reserve(data.len() + 1).is_err() {
@@ -524,6 +544,10 @@ impl Flow {
                     return false;
                 }
                 body.extend_from_slice(data);
+            }
+            Sink::File(_) if self.delivered > self.max_file => {
+                self.too_large(self.delivered, self.max_file);
+                return false;
             }
             Sink::File(file) => {
                 file.buffer.extend_from_slice(data);

@@ -602,6 +602,8 @@ impl Worker {
         flow.is_head = job.method == "HEAD";
         flow.idempotent = job.is_idempotent();
         flow.max_body = job.request.max_body_bytes.unwrap_or(self.config.max_body_bytes);
+        flow.max_file = job.request.max_file_bytes.unwrap_or(self.config.max_file_bytes);
+        flow.max_ratio = self.config.max_decompression_ratio;
         flow.file = job.request.response_file.as_ref().map(|file| (job.key(), self.config.locate(file)));
         flow.resumable = job.request.resume;
         flow.left = job.left.as_ref().map(|(left, _)| left.clone());

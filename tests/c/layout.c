@@ -41,7 +41,7 @@ static void check_layouts(void)
     AT(sortie_resolve, reserved, 28);
 
     /* Structs that begin with their size may grow, their first fields stay. */
-    CHECK(sizeof(sortie_client_config) >= 192);
+    CHECK(sizeof(sortie_client_config) >= 200);
     AT(sortie_client_config, struct_size, 0);
     AT(sortie_client_config, flags, 4);
     AT(sortie_client_config, user_agent, 8);
@@ -73,9 +73,10 @@ static void check_layouts(void)
     AT(sortie_client_config, no_proxy, 168);
     AT(sortie_client_config, cookie_file, 176);
     AT(sortie_client_config, reachability_interval_ms, 184);
-    AT(sortie_client_config, reserved, 188);
+    AT(sortie_client_config, max_decompression_ratio, 188);
+    AT(sortie_client_config, max_file_bytes, 192);
 
-    CHECK(sizeof(sortie_request_desc) >= 192);
+    CHECK(sizeof(sortie_request_desc) >= 200);
     AT(sortie_request_desc, struct_size, 0);
     AT(sortie_request_desc, flags, 4);
     AT(sortie_request_desc, url, 8);
@@ -109,6 +110,7 @@ static void check_layouts(void)
     AT(sortie_request_desc, retry_delay_ms, 180);
     AT(sortie_request_desc, max_retry_delay_ms, 184);
     AT(sortie_request_desc, attempt_timeout_ms, 188);
+    AT(sortie_request_desc, max_file_bytes, 192);
 
     CHECK(sizeof(sortie_mock) >= 72);
     AT(sortie_mock, struct_size, 0);

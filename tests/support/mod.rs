@@ -103,6 +103,8 @@ pub struct Setup {
     pub queue_timeout_ms: u32,
     pub min_tls_version: u32,
     pub max_body_bytes: u64,
+    pub max_file_bytes: u64,
+    pub max_decompression_ratio: u32,
     pub max_buffered_bytes: u64,
     pub default_headers: Vec<(String, String)>,
     pub pins: Vec<(String, String)>,
@@ -136,6 +138,8 @@ impl Default for Setup {
             queue_timeout_ms: 0,
             min_tls_version: 0,
             max_body_bytes: 0,
+            max_file_bytes: 0,
+            max_decompression_ratio: 0,
             max_buffered_bytes: 0,
             default_headers: Vec::new(),
             pins: Vec::new(),
@@ -172,6 +176,8 @@ impl Setup {
         config.queue_timeout_ms = self.queue_timeout_ms;
         config.min_tls_version = self.min_tls_version;
         config.max_body_bytes = self.max_body_bytes;
+        config.max_file_bytes = self.max_file_bytes;
+        config.max_decompression_ratio = self.max_decompression_ratio;
         config.max_buffered_bytes = self.max_buffered_bytes;
         let headers = strings.headers(&self.default_headers);
         (config.default_headers, config.default_header_count) = (headers.as_ptr(), headers.len() as u32);
@@ -287,6 +293,7 @@ pub struct Req {
     pub stall_timeout_ms: u32,
     pub queue_timeout_ms: u32,
     pub max_body_bytes: u64,
+    pub max_file_bytes: u64,
     pub username: Option<String>,
     pub password: Option<String>,
     pub bearer_token: Option<String>,
@@ -339,6 +346,7 @@ impl Req {
         stall_timeout_ms: u32,
         queue_timeout_ms: u32,
         max_body_bytes: u64,
+        max_file_bytes: u64,
         expected_length: u64,
         max_attempts: u32,
         retry_delay_ms: u32,
@@ -413,6 +421,7 @@ impl Req {
         desc.stall_timeout_ms = self.stall_timeout_ms;
         desc.queue_timeout_ms = self.queue_timeout_ms;
         desc.max_body_bytes = self.max_body_bytes;
+        desc.max_file_bytes = self.max_file_bytes;
         desc.username = strings.optional(self.username.as_deref());
         desc.password = strings.optional(self.password.as_deref());
         desc.bearer_token = strings.optional(self.bearer_token.as_deref());
