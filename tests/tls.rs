@@ -459,3 +459,29 @@ fn the_environments_proxy_counts_unless_the_client_says_otherwise() {
         assert_eq!(tests, [with("environment", true), with("none", false), with("other", true), (None, false)]);
     }
 }
+
+/// OpenSSL must not clean up under the worker. It took about one run in fifty to see that.
+#[test]
+fn a_program_may_exit_in_the_middle_of_handshakes() {
+    const TEST: &str = "a_program_may_exit_in_the_middle_of_handshakes";
+    const URL: &str = "SORTIE_TEST_EXIT_URL";
+    const CA: &str = "SORTIE_TEST_EXIT_CA";
+    if let (Ok(url), Ok(ca)) = (std::env::var(URL), std::env::var(CA)) {
+        let host = Setup { ca_file: Some(ca.into()), ..Setup::default() }.start();
+        for _ in 0..16 {
+            host.submit(&Req::get(url.clone()).http_version(SORTIE_HTTP_1_1));
+        }
+        host.wait(std::time::Duration::from_millis(u64::from(std::process::id() % 8)));
+        std::process::exit(77);
+    }
+    let server = Server::builder().tls(true).start();
+    for _ in 0..60 {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        child
+            .args([TEST, "--exact", "--include-ignored"])
+            .env(URL, server.url("/bytes/100000"))
+            .env(CA, server.ca_pem());
+        let output = child.output().unwrap();
+        assert_eq!(output.status.code(), Some(77), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}

@@ -7,6 +7,24 @@ use super::sys::{self, Raw};
 use crate::config::{ClientCertificate, canonical_host};
 use crate::error::{Reason, Refusal};
 
+/// A program may exit while handshakes are under way. OpenSSL would clean up after itself then, and take what the worker is
+/// using. It can only be told before it is first used, which is when the curl crate's own initialiser runs; the section's
+/// number puts this one before that.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+#[used]
+#[unsafe(link_section = ".init_array.00099")]
+static KEEP_OPENSSL_AT_EXIT: extern "C" fn() = keep_openssl_at_exit;
+
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+extern "C" fn keep_openssl_at_exit() {
+    unsafe extern "C" {
+        // openssl-sys does not declare it.
+        fn OPENSSL_init_crypto(options: u64, settings: *const openssl_sys::OPENSSL_INIT_SETTINGS) -> std::ffi::c_int;
+    }
+    // SAFETY: may be called at any time; no settings are passed.
+    unsafe { OPENSSL_init_crypto(openssl_sys::OPENSSL_INIT_NO_ATEXIT, std::ptr::null()) };
+}
+
 /// The roots that servers' certificates are checked against.
 pub(super) struct Roots {
     file: Option<CString>,

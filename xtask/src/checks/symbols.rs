@@ -13,9 +13,14 @@ use crate::project::Project;
 const RUNTIME: &[&str] = &["libc.so", "libm.so", "libgcc_s.so", "libpthread.so", "libdl.so", "ld-linux"];
 
 /// What may run when the library is loaded: the compiler's own stub, Rust's note of the program's arguments, the curl
-/// crate's initialiser, and OpenSSL's look at the processor.
-const INITIALISERS: &[&str] =
-    &["frame_dummy", "ARGV_INIT_ARRAY::init_wrapper", "curl::INIT_CTOR::init_ctor", "OPENSSL_cpuid_setup"];
+/// crate's initialiser, our word to OpenSSL before it, and OpenSSL's look at the processor.
+const INITIALISERS: &[&str] = &[
+    "frame_dummy",
+    "ARGV_INIT_ARRAY::init_wrapper",
+    "keep_openssl_at_exit",
+    "curl::INIT_CTOR::init_ctor",
+    "OPENSSL_cpuid_setup",
+];
 
 /// What would change the process for everybody in it.
 const FORBIDDEN: &[&str] = &["setenv", "unsetenv", "putenv", "clearenv", "setlocale", "uselocale", "chdir", "umask"];
