@@ -669,6 +669,51 @@ typedef struct {
 } sortie_client_config;
 
 /**
+ * One part of a form. Zero in any field but name means the default, so
+ * `sortie_form_part part = { .name = "score", .data = "42", .data_length = 2 };` is complete. Strings are NUL-terminated
+ * UTF-8. In a name and a filename '"' is sent as "%22", CR as "%0D" and LF as "%0A", as browsers do.
+ */
+typedef struct {
+    /**
+     * The field's name; must not be NULL or empty.
+     */
+    const char *name;
+    /**
+     * The part's content in memory; NULL means none, or path.
+     */
+    const void *data;
+    /**
+     * The content's length in bytes.
+     */
+    uint64_t data_length;
+    /**
+     * A file to send as the content, read while it is sent; NULL means none, or data. What is sent of it is its length when
+     * the request starts; a file that shrinks after that or vanishes ends the request with SORTIE_ERROR_FILE.
+     */
+    const char *path;
+    /**
+     * The base of path, SORTIE_DIRECTORY_*.
+     */
+    uint32_t directory;
+    /**
+     * None yet; must be 0.
+     */
+    uint32_t flags;
+    /**
+     * The file's name as the server is told it; NULL means the last part of path, or none for data.
+     */
+    const char *filename;
+    /**
+     * What the content is; NULL means "application/octet-stream" for a part with a filename, and none for one without.
+     */
+    const char *content_type;
+    /**
+     * Must be 0.
+     */
+    uint64_t reserved;
+} sortie_form_part;
+
+/**
  * What a request is. Zero in any field but struct_size and url means the default, so
  * `sortie_request_desc desc = { .struct_size = sizeof desc, .url = url };` is complete. Strings are NUL-terminated UTF-8.
  * Everything is copied before the call returns, unless SORTIE_REQUEST_BORROW_BODY lends the body.
@@ -821,6 +866,19 @@ typedef struct {
      * The largest response body in a file, in bytes after decompression; default the client's.
      */
     uint64_t max_file_bytes;
+    /**
+     * A form to send as the body, as multipart/form-data with an exact Content-Length; NULL means none. Not together with
+     * body, body_path, body_kind or a Content-Type. A form without a part, not NULL and with a count of 0, is sent too.
+     */
+    const sortie_form_part *form_parts;
+    /**
+     * The number of form_parts, at most 10000.
+     */
+    uint32_t form_part_count;
+    /**
+     * Must be 0.
+     */
+    uint32_t form_reserved;
 } sortie_request_desc;
 
 /**
@@ -1546,6 +1604,57 @@ uint64_t sortie_body_length(const sortie_body *body);
  * @since          0.1.0
  */
 void sortie_body_free(sortie_body *body);
+
+/**
+ * Writes the fields of a form as application/x-www-form-urlencoded, such as "name=J%C3%BCrgen+O.&score=42": for a body of
+ * that content_type, or for the query of a URL.
+ *
+ * @param parts     the fields: name, data and data_length; one with a path is refused; may be NULL if count is 0
+ * @param count     their number, at most 10000
+ * @param out       receives the text with a NUL, cut short to capacity as snprintf() does; may be NULL if capacity is 0
+ * @param capacity  the room in out, in bytes, NUL included
+ * @return the length of the whole text without its NUL: more than fits if it is at least capacity; or
+ *         SORTIE_RESULT_NULL_ARGUMENT, SORTIE_RESULT_UTF8, SORTIE_RESULT_PATH, SORTIE_RESULT_ARGUMENT,
+ *         SORTIE_RESULT_BODY_TOO_LARGE
+ * @threadsafety   any thread
+ * @since          0.1.0
+ */
+int64_t sortie_form_urlencode(const sortie_form_part *parts,
+                              uint32_t count,
+                              char *out,
+                              uint64_t capacity);
+
+/**
+ * Percent-encodes text for any place in a URL: all but letters, digits, '-', '.', '_' and '~', byte by byte.
+ *
+ * @param text      the text; must not be NULL
+ * @param out       receives it encoded with a NUL, cut short to capacity as snprintf() does; may be NULL if capacity is 0
+ * @param capacity  the room in out, in bytes, NUL included
+ * @return the length of the whole encoded text without its NUL: more than fits if it is at least capacity; or
+ *         SORTIE_RESULT_NULL_ARGUMENT
+ * @threadsafety   any thread
+ * @since          0.1.0
+ */
+int64_t sortie_percent_encode(const char *text,
+                              char *out,
+                              uint64_t capacity);
+
+/**
+ * Undoes percent-encoding. A '%' without two hexadecimal digits stands for itself, and so does '+'. What comes out may be
+ * any bytes, NUL among them.
+ *
+ * @param text      the text; must not be NULL
+ * @param out       receives it decoded with a NUL at its end, cut short to capacity as snprintf() does; may be NULL if
+ *                  capacity is 0
+ * @param capacity  the room in out, in bytes, the last NUL included
+ * @return the length of the whole decoded text without that NUL: more than fits if it is at least capacity; or
+ *         SORTIE_RESULT_NULL_ARGUMENT
+ * @threadsafety   any thread
+ * @since          0.1.0
+ */
+int64_t sortie_percent_decode(const char *text,
+                              char *out,
+                              uint64_t capacity);
 
 /**
  * Tells the number of the C ABI that the loaded library has. It is at least SORTIE_ABI_VERSION of the header, or the

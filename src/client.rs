@@ -182,8 +182,10 @@ impl Client {
     /// do not go together, [`Reason::TooManyRequests`] if as many as allowed are live.
     pub fn submit(&self, request: Request) -> Result<RequestId, Refusal> {
         request.check()?;
-        if let RequestBody::File(file) = &request.body {
-            self.config.check_file(file)?;
+        match &request.body {
+            RequestBody::File(file) => self.config.check_file(file)?,
+            RequestBody::Form(form) => form.files().try_for_each(|file| self.config.check_file(file))?,
+            RequestBody::None | RequestBody::Bytes(_) => {}
         }
         if let Some(file) = &request.response_file {
             self.config.check_file(file)?;

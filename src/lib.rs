@@ -24,6 +24,7 @@ mod slots;
 mod text;
 mod worker;
 
+pub use body::form::FormPart;
 pub use budget::Body;
 pub use client::{Client, Stats};
 pub use config::{ClientCertificate, Config, Pin, Proxy, Resolve, TlsVersion};

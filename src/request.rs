@@ -9,6 +9,7 @@ use encoding_rs::Encoding;
 use url::Url;
 
 use crate::body::charset;
+use crate::body::form::{Form, FormPart};
 use crate::body::integrity::{Expected, parse_sha256};
 use crate::error::{Reason, Refusal};
 use crate::event::BodyKind;
@@ -195,6 +196,7 @@ pub(crate) enum RequestBody {
     None,
     Bytes(SharedBytes),
     File(FileName),
+    Form(Arc<Form>),
 }
 
 /// Who the request is from.
@@ -344,6 +346,16 @@ impl Request {
     pub fn body_file(mut self, file: FileName) -> Request {
         self.body = RequestBody::File(file);
         self
+    }
+
+    /// Sends a form as multipart/form-data. The bytes of its parts are copied, its files read while it is sent.
+    ///
+    /// # Errors
+    /// [`Reason::Argument`] for a part without a name or more than 10,000 parts, [`Reason::Header`] for a content type that
+    /// cannot be sent, [`Reason::BodyTooLarge`] if memory cannot hold its bytes.
+    pub fn form(mut self, parts: &[FormPart<'_>]) -> Result<Request, Refusal> {
+        self.body = RequestBody::Form(Arc::new(Form::new(parts)?));
+        Ok(self)
     }
 
     /// Says what the body is: by default text in memory, bytes in a file. Without a Content-Type header it decides that.
@@ -604,6 +616,11 @@ impl Request {
         if self.resume {
             self.check_resume()?;
         }
+        if let RequestBody::Form(_) = self.body
+            && (self.body_kind != BodyKind::Default || self.headers.get("Content-Type").is_some())
+        {
+            return Err(Refusal::new(Reason::Argument, "a form has a Content-Type of its own, and no body_kind"));
+        }
         if let Some(label) = self.text_charset().filter(|label| !charset::is_known(label)) {
             let message = format!("Content-Type: charset '{}' is unknown", label.escape_default());
             return Err(Refusal::new(Reason::Argument, message));
@@ -678,24 +695,8 @@ pub(crate) fn take_credentials(url: &mut Url) -> Result<Credentials, Refusal> {
 }
 
 fn percent_decode(text: &str) -> Result<String, Refusal> {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let Some((&first, tail)) = rest.split_first() {
-        let hex = |at: usize| tail.get(at).and_then(|digit| char::from(*digit).to_digit(16));
-        match (first, hex(0), hex(1)) {
-            (b'%', Some(high), Some(low)) => {
-                decoded.push(u8::try_from(high * 16 + low).unwrap_or(b'%'));
-                rest = tail.get(2..).unwrap_or(&[]);
-            }
-            _ => {
-                decoded.push(first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8(decoded)
-        .map_err(|_| Refusal::new(Reason::Url, "URL has a user name or password that is not UTF-8"))
+    let decoded = percent_encoding::percent_decode_str(text).decode_utf8().map(Into::into);
+    decoded.map_err(|_| Refusal::new(Reason::Url, "URL has a user name or password that is not UTF-8"))
 }
 
 /// Refuses a method that is not a token, and those that make no plain request.

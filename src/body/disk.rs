@@ -14,6 +14,7 @@ use cap_std::fs::OpenOptions;
 use crossbeam_channel::{Receiver, TryRecvError};
 use encoding_rs::Encoding;
 
+use super::form::{FormReader, Piece};
 use super::integrity::Expected;
 use super::part::{Part, failure, folder, no_waiting};
 use super::recoding::{Broken, Recoded, Recoding};
@@ -66,6 +67,8 @@ pub(crate) enum Op {
     Open(Key, Location, Option<&'static Encoding>),
     /// Write a text in another encoding.
     Encode(Key, Box<Recoding>),
+    /// Open the files of a form, to be read as one.
+    OpenForm(Key, Vec<Piece<Location>>),
     /// Read this many bytes from an offset.
     Read(Key, u64, usize),
     /// Close a file that was read.
@@ -162,7 +165,9 @@ impl Op {
             | Op::Commit(key, _)
             | Op::Discard(key)
             | Op::Remove(key) => (Some(*key), true),
-            Op::Open(key, ..) | Op::Encode(key, _) | Op::Read(key, ..) | Op::Close(key) => (Some(*key), false),
+            Op::Open(key, ..) | Op::Encode(key, _) | Op::OpenForm(key, _) | Op::Read(key, ..) | Op::Close(key) => {
+                (Some(*key), false)
+            }
             Op::Free(_) | Op::Save(..) | Op::Closing | Op::Quit => (None, false),
         }
     }
@@ -172,6 +177,7 @@ impl Op {
 struct Disk {
     writers: HashMap<Key, Part>,
     readers: HashMap<Key, Reader>,
+    forms: HashMap<Key, FormReader>,
     texts: HashMap<Key, Recoding>,
     /// There is no time to wait for the disk.
     closing: bool,
@@ -183,6 +189,7 @@ impl Disk {
             part.discard(true);
         }
         self.readers.clear();
+        self.forms.clear();
         self.texts.clear();
     }
 
@@ -190,6 +197,7 @@ impl Disk {
         let failure = Failure::new(ErrorKind::Internal, "a panic was caught in the disk's thread");
         if !writing {
             self.readers.remove(&key);
+            self.forms.remove(&key);
             self.texts.remove(&key);
             return Outcome::ReadFailed(failure);
         }
@@ -303,18 +311,30 @@ impl Disk {
                 self.texts.insert(key, *text);
                 None
             }
+            Op::OpenForm(key, pieces) => Some(match FormReader::open(pieces) {
+                Ok((form, length)) => {
+                    self.forms.insert(key, form);
+                    Outcome::Opened(length)
+                }
+                Err(failure) => Outcome::ReadFailed(failure),
+            }),
             Op::Read(key, offset, length) => {
-                let reader = self.readers.get_mut(&key)?;
-                Some(match reader.read(offset, length) {
+                let read = match self.forms.get_mut(&key) {
+                    Some(form) => form.read(offset, length),
+                    None => self.readers.get_mut(&key)?.read(offset, length),
+                };
+                Some(match read {
                     Ok(bytes) => Outcome::Chunk(offset, bytes),
                     Err(failure) => {
                         self.readers.remove(&key);
+                        self.forms.remove(&key);
                         Outcome::ReadFailed(failure)
                     }
                 })
             }
             Op::Close(key) => {
                 self.readers.remove(&key);
+                self.forms.remove(&key);
                 None
             }
             Op::Free(bytes) => {
@@ -358,16 +378,16 @@ fn save(path: PathBuf, bytes: &[u8], sync: bool) -> Result<Text, Failure> {
 }
 
 /// A file that is being read.
-struct Reader {
+pub(super) struct Reader {
     file: File,
-    full: PathBuf,
+    pub(super) full: PathBuf,
     /// Once it is known.
-    length: Option<u64>,
+    pub(super) length: Option<u64>,
     recoded: Option<Recoded>,
 }
 
 impl Reader {
-    fn open(location: &Location, encoding: Option<&'static Encoding>) -> Result<Reader, Failure> {
+    pub(super) fn open(location: &Location, encoding: Option<&'static Encoding>) -> Result<Reader, Failure> {
         let full = location.full();
         let (file, length) = Reader::open_file(location).map_err(|error| failure("read", &full, &error))?;
         let recoded = encoding.map(Recoded::start);
@@ -410,7 +430,7 @@ impl Reader {
         Ok((file, metadata.len()))
     }
 
-    fn read(&mut self, offset: u64, length: usize) -> Result<Vec<u8>, Failure> {
+    pub(super) fn read(&mut self, offset: u64, length: usize) -> Result<Vec<u8>, Failure> {
         if let Some(recoded) = &mut self.recoded {
             return recoded.read(&mut self.file, offset, length).map_err(|broken| explain(broken, &self.full));
         }

@@ -4,6 +4,7 @@ pub(crate) mod charset;
 pub(crate) mod content_type;
 pub(crate) mod decoding;
 pub(crate) mod disk;
+pub(crate) mod form;
 pub(crate) mod integrity;
 mod part;
 pub(crate) mod recoding;

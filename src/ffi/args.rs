@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::types::*;
+use crate::body::form::FormPart;
 use crate::config::{ClientCertificate, Config, Pin, Proxy, Resolve, TlsVersion};
 use crate::error::{ErrorKind, Reason, Refusal};
 use crate::event::BodyKind;
@@ -58,6 +59,18 @@ pub(super) unsafe fn text<'a>(text: *const c_char, what: &str) -> Result<&'a str
     unsafe { optional_text(text, what) }?.ok_or_else(|| null(what))
 }
 
+/// Reads a string that must be there, whatever its bytes.
+///
+/// # Safety
+/// As [`optional_text`].
+pub(super) unsafe fn c_bytes<'a>(text: *const c_char, what: &str) -> Result<&'a [u8], Refusal> {
+    if text.is_null() {
+        return Err(null(what));
+    }
+    // SAFETY: not NULL, and NUL-terminated by the caller's promise.
+    Ok(unsafe { CStr::from_ptr(text) }.to_bytes())
+}
+
 /// Reads an array; an absent one is empty.
 ///
 /// # Safety
@@ -91,7 +104,7 @@ pub(super) unsafe trait Sized0: Copy {
 // SAFETY: repr(C), begins with struct_size, and consists of integers and raw pointers.
 unsafe impl Sized0 for sortie_request_desc {
     const NAME: &'static str = "sortie_request_desc";
-    const FIRST: usize = offset_of!(sortie_request_desc, max_file_bytes) + size_of::<u64>();
+    const FIRST: usize = offset_of!(sortie_request_desc, form_reserved) + size_of::<u32>();
 }
 
 // SAFETY: repr(C), begins with struct_size, and consists of integers and raw pointers.
@@ -239,6 +252,52 @@ unsafe fn body(bytes: *const c_void, length: u64, lent: bool, what: &str) -> Res
     Ok(Some(Arc::new(copy)))
 }
 
+/// Reads the parts of a form.
+///
+/// # Safety
+/// `parts` is NULL or points to `count` parts whose pointers are as their fields say, all of which stay as they are during
+/// `'a`.
+#[allow(clippy::undocumented_unsafe_blocks)] // one comment says it for all
+pub(super) unsafe fn form_parts<'a>(parts: *const sortie_form_part, count: u32) -> Result<Vec<FormPart<'a>>, Refusal> {
+    // SAFETY, for every block below: the caller promises that each pointer is NULL or as its field says.
+    let parts = unsafe { array(parts, count, "form_parts") }?;
+    let read = |part: &sortie_form_part| {
+        let name = unsafe { text(part.name, "form part name") }?;
+        let refuse = |what: &str| Refusal::new(Reason::Argument, format!("form part '{name}': {what}"));
+        if part.flags != 0 || part.reserved != 0 {
+            return Err(refuse("flags and reserved must be 0"));
+        }
+        let mut read = match unsafe { optional_text(part.path, "form part path") }? {
+            Some(_) if !part.data.is_null() => return Err(refuse("data and path are both set")),
+            Some(path) => FormPart::file(name, FileName::new(path, directory(part.directory, "form part directory")?)?),
+            None => FormPart::bytes(name, unsafe { bytes(part.data, part.data_length, "form part data") }?),
+        };
+        if let Some(filename) = unsafe { optional_text(part.filename, "form part filename") }? {
+            read = read.filename(filename);
+        }
+        if let Some(content_type) = unsafe { optional_text(part.content_type, "form part content_type") }? {
+            read = read.content_type(content_type);
+        }
+        Ok(read)
+    };
+    parts.iter().map(read).collect()
+}
+
+/// Reads bytes; NULL with a length of 0 is none.
+///
+/// # Safety
+/// `bytes` is NULL or points to `length` bytes that stay as they are during `'a`.
+unsafe fn bytes<'a>(bytes: *const c_void, length: u64, what: &str) -> Result<&'a [u8], Refusal> {
+    let too_large =
+        |_| Refusal::new(Reason::BodyTooLarge, format!("{what} has {length} bytes, more than memory can hold"));
+    match isize::try_from(length).map_err(too_large)?.unsigned_abs() {
+        0 => Ok(&[]),
+        _ if bytes.is_null() => Err(null(what)),
+        // SAFETY: promised by the caller; the length is at most isize::MAX.
+        length => Ok(unsafe { slice::from_raw_parts(bytes.cast(), length) }),
+    }
+}
+
 /// Turns a description into a request.
 ///
 /// # Safety
@@ -281,6 +340,15 @@ pub(super) unsafe fn request(desc: &sortie_request_desc) -> Result<Request, Refu
             return Err(Refusal::new(Reason::Argument, "body and body_path are both set"));
         }
         request = request.body_file(FileName::new(path, directory(desc.body_directory, "body_directory")?)?);
+    }
+    if !desc.form_parts.is_null() || desc.form_part_count != 0 {
+        if !desc.body.is_null() || !desc.body_path.is_null() {
+            return Err(Refusal::new(Reason::Argument, "form_parts and body or body_path are both set"));
+        }
+        request = request.form(&unsafe { form_parts(desc.form_parts, desc.form_part_count) }?)?;
+    }
+    if desc.form_reserved != 0 {
+        return Err(Refusal::new(Reason::Argument, "form_reserved must be 0"));
     }
     request = request.body_kind(match desc.body_kind {
         SORTIE_BODY_DEFAULT => BodyKind::Default,

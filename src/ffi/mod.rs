@@ -69,7 +69,7 @@ thread_local! {
 }
 
 /// Runs the body of an export: a refusal or a panic becomes its number, its message the thread's last error.
-fn guard(body: impl FnOnce() -> Result<i32, Refusal>) -> i32 {
+fn guard<T: From<i32>>(body: impl FnOnce() -> Result<T, Refusal>) -> T {
     let refusal = match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(value)) => return value,
         Ok(Err(refusal)) => refusal,
@@ -77,7 +77,7 @@ fn guard(body: impl FnOnce() -> Result<i32, Refusal>) -> i32 {
     };
     // A thread that is ending may have lost its last error already.
     let _ = LAST_ERROR.try_with(|last| *last.borrow_mut() = Text::from(refusal.message));
-    refusal.reason.number()
+    refusal.reason.number().into()
 }
 
 /// The same for a call that only succeeds or not.
@@ -896,6 +896,124 @@ pub unsafe extern "C" fn sortie_body_free(body: *mut sortie_body) {
     }
 }
 
+/// Writes text into a caller's buffer as snprintf() does.
+struct Printed {
+    out: *mut u8,
+    capacity: usize,
+    length: u64,
+}
+
+impl Printed {
+    fn new(out: *mut c_char, capacity: u64) -> Result<Printed, Refusal> {
+        if out.is_null() && capacity != 0 {
+            return Err(null("out"));
+        }
+        let capacity = usize::try_from(capacity).unwrap_or(usize::MAX);
+        Ok(Printed { out: out.cast(), capacity, length: 0 })
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        let at = usize::try_from(self.length).unwrap_or(usize::MAX);
+        let room = self.capacity.saturating_sub(1).saturating_sub(at).min(bytes.len());
+        if room > 0 {
+            // SAFETY: the caller promises room for capacity bytes, and at + room is less than that.
+            unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.out.add(at), room) };
+        }
+        self.length += bytes.len() as u64;
+    }
+
+    /// Ends it with a NUL; gives the length that the whole text has.
+    fn end(self) -> i64 {
+        if self.capacity > 0 {
+            let at = usize::try_from(self.length).unwrap_or(usize::MAX).min(self.capacity - 1);
+            // SAFETY: the caller promises room for capacity bytes.
+            unsafe { self.out.add(at).write(0) };
+        }
+        i64::try_from(self.length).unwrap_or(i64::MAX)
+    }
+}
+
+/// Writes the fields of a form as application/x-www-form-urlencoded, such as "name=J%C3%BCrgen+O.&score=42": for a body of
+/// that content_type, or for the query of a URL.
+///
+/// @param parts     the fields: name, data and data_length; one with a path is refused; may be NULL if count is 0
+/// @param count     their number, at most 10000
+/// @param out       receives the text with a NUL, cut short to capacity as snprintf() does; may be NULL if capacity is 0
+/// @param capacity  the room in out, in bytes, NUL included
+/// @return the length of the whole text without its NUL: more than fits if it is at least capacity; or
+///         SORTIE_RESULT_NULL_ARGUMENT, SORTIE_RESULT_UTF8, SORTIE_RESULT_PATH, SORTIE_RESULT_ARGUMENT,
+///         SORTIE_RESULT_BODY_TOO_LARGE
+/// @threadsafety   any thread
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_form_urlencode(
+    parts: *const sortie_form_part,
+    count: u32,
+    out: *mut c_char,
+    capacity: u64,
+) -> i64 {
+    guard(|| {
+        let mut text = Printed::new(out, capacity)?;
+        // SAFETY: the caller promises count parts whose pointers are as their fields say.
+        for (index, part) in unsafe { args::form_parts(parts, count) }?.iter().enumerate() {
+            let (name, value) = part.as_field()?;
+            if index > 0 {
+                text.push(b"&");
+            }
+            form_urlencoded::byte_serialize(name.as_bytes()).for_each(|piece| text.push(piece.as_bytes()));
+            text.push(b"=");
+            form_urlencoded::byte_serialize(value).for_each(|piece| text.push(piece.as_bytes()));
+        }
+        Ok(text.end())
+    })
+}
+
+/// All but what RFC 3986 calls unreserved.
+const RESERVED: &percent_encoding::AsciiSet =
+    &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Percent-encodes text for any place in a URL: all but letters, digits, '-', '.', '_' and '~', byte by byte.
+///
+/// @param text      the text; must not be NULL
+/// @param out       receives it encoded with a NUL, cut short to capacity as snprintf() does; may be NULL if capacity is 0
+/// @param capacity  the room in out, in bytes, NUL included
+/// @return the length of the whole encoded text without its NUL: more than fits if it is at least capacity; or
+///         SORTIE_RESULT_NULL_ARGUMENT
+/// @threadsafety   any thread
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_percent_encode(text: *const c_char, out: *mut c_char, capacity: u64) -> i64 {
+    guard(|| {
+        // SAFETY: the caller promises a string.
+        let bytes = unsafe { args::c_bytes(text, "text") }?;
+        let mut encoded = Printed::new(out, capacity)?;
+        percent_encoding::percent_encode(bytes, RESERVED).for_each(|piece| encoded.push(piece.as_bytes()));
+        Ok(encoded.end())
+    })
+}
+
+/// Undoes percent-encoding. A '%' without two hexadecimal digits stands for itself, and so does '+'. What comes out may be
+/// any bytes, NUL among them.
+///
+/// @param text      the text; must not be NULL
+/// @param out       receives it decoded with a NUL at its end, cut short to capacity as snprintf() does; may be NULL if
+///                  capacity is 0
+/// @param capacity  the room in out, in bytes, the last NUL included
+/// @return the length of the whole decoded text without that NUL: more than fits if it is at least capacity; or
+///         SORTIE_RESULT_NULL_ARGUMENT
+/// @threadsafety   any thread
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_percent_decode(text: *const c_char, out: *mut c_char, capacity: u64) -> i64 {
+    guard(|| {
+        // SAFETY: the caller promises a string.
+        let bytes = unsafe { args::c_bytes(text, "text") }?;
+        let mut decoded = Printed::new(out, capacity)?;
+        percent_encoding::percent_decode(bytes).for_each(|byte| decoded.push(&[byte]));
+        Ok(decoded.end())
+    })
+}
+
 /// Tells the number of the C ABI that the loaded library has. It is at least SORTIE_ABI_VERSION of the header, or the
 /// library is older than the program.
 ///
@@ -1060,7 +1178,7 @@ mod tests {
         assert_eq!(offset_of!(sortie_event, network), 96);
         assert_eq!(offset_of!(sortie_event, attempts), 104);
         assert_eq!(offset_of!(sortie_event, reserved), 112);
-        assert_eq!(size_of::<sortie_request_desc>(), 200);
+        assert_eq!(size_of::<sortie_request_desc>(), 216);
         assert_eq!(offset_of!(sortie_request_desc, response_path), 88);
         assert_eq!(offset_of!(sortie_request_desc, max_body_bytes), 128);
         assert_eq!(size_of::<sortie_client_config>(), 200);
@@ -1068,6 +1186,7 @@ mod tests {
         assert_eq!(offset_of!(sortie_client_config, proxy), 160);
         assert_eq!(offset_of!(sortie_client_config, cookie_file), 176);
         assert_eq!(size_of::<sortie_header>(), 16);
+        assert_eq!(size_of::<sortie_form_part>(), 64);
         assert_eq!(size_of::<sortie_pin>(), 24);
         assert_eq!(size_of::<sortie_client_certificate>(), 40);
         assert_eq!(size_of::<sortie_timing>(), 56);

@@ -231,6 +231,33 @@ pub struct sortie_header {
     pub value: *const c_char,
 }
 
+/// One part of a form. Zero in any field but name means the default, so
+/// `sortie_form_part part = { .name = "score", .data = "42", .data_length = 2 };` is complete. Strings are NUL-terminated
+/// UTF-8. In a name and a filename '"' is sent as "%22", CR as "%0D" and LF as "%0A", as browsers do.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sortie_form_part {
+    /// The field's name; must not be NULL or empty.
+    pub name: *const c_char,
+    /// The part's content in memory; NULL means none, or path.
+    pub data: *const c_void,
+    /// The content's length in bytes.
+    pub data_length: u64,
+    /// A file to send as the content, read while it is sent; NULL means none, or data. What is sent of it is its length when
+    /// the request starts; a file that shrinks after that or vanishes ends the request with SORTIE_ERROR_FILE.
+    pub path: *const c_char,
+    /// The base of path, SORTIE_DIRECTORY_*.
+    pub directory: u32,
+    /// None yet; must be 0.
+    pub flags: u32,
+    /// The file's name as the server is told it; NULL means the last part of path, or none for data.
+    pub filename: *const c_char,
+    /// What the content is; NULL means "application/octet-stream" for a part with a filename, and none for one without.
+    pub content_type: *const c_char,
+    /// Must be 0.
+    pub reserved: u64,
+}
+
 /// Public keys that a host must show. Of several for one host the first counts.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -450,6 +477,13 @@ pub struct sortie_request_desc {
     pub attempt_timeout_ms: u32,
     /// The largest response body in a file, in bytes after decompression; default the client's.
     pub max_file_bytes: u64,
+    /// A form to send as the body, as multipart/form-data with an exact Content-Length; NULL means none. Not together with
+    /// body, body_path, body_kind or a Content-Type. A form without a part, not NULL and with a count of 0, is sent too.
+    pub form_parts: *const sortie_form_part,
+    /// The number of form_parts, at most 10000.
+    pub form_part_count: u32,
+    /// Must be 0.
+    pub form_reserved: u32,
 }
 
 /// An answer made up for tests, in place of a server's. Zero in any field but struct_size and url means the default, so

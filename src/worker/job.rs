@@ -191,7 +191,10 @@ impl Job {
         // The rest of a file fits only what is there if neither is compressed.
         let compression = !has("Accept-Encoding") && !self.request.resume;
         let identity = self.request.resume && !has("Accept-Encoding");
-        if self.has_body && !has("Content-Type") {
+        if let (RequestBody::Form(form), true) = (&self.request.body, self.has_body) {
+            headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Content-Type"));
+            headers.push(("Content-Type", &form.content_type));
+        } else if self.has_body && !has("Content-Type") {
             let is_file = matches!(self.request.body, RequestBody::File(_));
             headers.push(("Content-Type", content_type::default_for(self.request.body_kind, is_file)));
         }

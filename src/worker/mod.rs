@@ -33,7 +33,7 @@ use crate::error::{ErrorKind, Failure};
 use crate::event::{EventKind, Producer, Response};
 use crate::mock::{Mock, Mocks};
 use crate::net::{self, Active, Answer as Probed, Easy, Net, Owner, Reached, Setup, Wake};
-use crate::request::{Progress, Request, RequestBody, SharedBytes};
+use crate::request::{Progress, Request, RequestBody};
 use crate::slots::RequestId;
 use crate::text::Text;
 use admission::{Admission, Protocol, Rank};
@@ -559,26 +559,35 @@ impl Worker {
             self.put(job);
             return;
         }
-        if let (RequestBody::File(file), true) = (&job.request.body, job.has_body) {
-            let location = self.config.locate(file);
-            self.outlet.to_disk(Op::Open(job.key(), location, job.request.text_encoding()));
+        self.open_body(job);
+    }
+
+    /// Starts a job, once the disk has opened or made what it sends.
+    fn open_body(&mut self, mut job: Box<Job>) {
+        let config = &self.config;
+        let encoding = job.request.text_encoding().filter(|_| !job.encoded);
+        let (mut bytes, mut operation) = (None, None);
+        match &job.request.body {
+            RequestBody::None => {}
+            _ if !job.has_body => {}
+            RequestBody::Bytes(text) if let Some(encoding) = encoding => {
+                let text = Recoding::start(Arc::clone(text), encoding, Arc::clone(&self.outlet.lending));
+                operation = Some(Op::Encode(job.key(), Box::new(text)));
+            }
+            RequestBody::Bytes(body) => bytes = Some(body),
+            RequestBody::File(file) => operation = Some(Op::Open(job.key(), config.locate(file), encoding)),
+            RequestBody::Form(form) => {
+                bytes = form.bytes();
+                operation = bytes.is_none().then(|| Op::OpenForm(job.key(), form.located(|file| config.locate(file))));
+            }
+        }
+        if let Some(operation) = operation {
+            self.outlet.to_disk(operation);
             job.state = State::Opening;
             self.put(job);
             return;
         }
-        if let (RequestBody::Bytes(text), true, Some(encoding)) =
-            (&job.request.body, job.has_body && !job.encoded, job.request.text_encoding())
-        {
-            let text = Recoding::start(Arc::clone(text), encoding, Arc::clone(&self.outlet.lending));
-            self.outlet.to_disk(Op::Encode(job.key(), Box::new(text)));
-            job.state = State::Opening;
-            self.put(job);
-            return;
-        }
-        let source = match &job.request.body {
-            RequestBody::Bytes(bytes) if job.has_body => Source::Bytes { bytes: Arc::clone(bytes), at: 0 },
-            _ => Source::None,
-        };
+        let source = bytes.map_or(Source::None, |bytes| Source::Bytes { bytes: Arc::clone(bytes), at: 0 });
         self.start(job, source);
     }
 
@@ -1065,10 +1074,9 @@ impl Worker {
                 return self.start(job, Source::File(source));
             }
             (Outcome::Encoded(text), State::Opening) => {
-                let bytes: SharedBytes = Arc::new(text);
-                job.request.body = RequestBody::Bytes(Arc::clone(&bytes));
+                job.request.body = RequestBody::Bytes(Arc::new(text));
                 job.encoded = true;
-                return self.start(job, Source::Bytes { bytes, at: 0 });
+                return self.open_body(job);
             }
             (Outcome::Prepared(left), State::Opening) => {
                 job.left = left.map(|left| {

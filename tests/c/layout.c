@@ -18,6 +18,17 @@ static void check_layouts(void)
     AT(sortie_header, name, 0);
     AT(sortie_header, value, 8);
 
+    SIZE(sortie_form_part, 64);
+    AT(sortie_form_part, name, 0);
+    AT(sortie_form_part, data, 8);
+    AT(sortie_form_part, data_length, 16);
+    AT(sortie_form_part, path, 24);
+    AT(sortie_form_part, directory, 32);
+    AT(sortie_form_part, flags, 36);
+    AT(sortie_form_part, filename, 40);
+    AT(sortie_form_part, content_type, 48);
+    AT(sortie_form_part, reserved, 56);
+
     SIZE(sortie_pin, 24);
     AT(sortie_pin, host, 0);
     AT(sortie_pin, public_keys, 8);
@@ -76,7 +87,7 @@ static void check_layouts(void)
     AT(sortie_client_config, max_decompression_ratio, 188);
     AT(sortie_client_config, max_file_bytes, 192);
 
-    CHECK(sizeof(sortie_request_desc) >= 200);
+    CHECK(sizeof(sortie_request_desc) >= 216);
     AT(sortie_request_desc, struct_size, 0);
     AT(sortie_request_desc, flags, 4);
     AT(sortie_request_desc, url, 8);
@@ -111,6 +122,9 @@ static void check_layouts(void)
     AT(sortie_request_desc, max_retry_delay_ms, 184);
     AT(sortie_request_desc, attempt_timeout_ms, 188);
     AT(sortie_request_desc, max_file_bytes, 192);
+    AT(sortie_request_desc, form_parts, 200);
+    AT(sortie_request_desc, form_part_count, 208);
+    AT(sortie_request_desc, form_reserved, 212);
 
     CHECK(sizeof(sortie_mock) >= 72);
     AT(sortie_mock, struct_size, 0);

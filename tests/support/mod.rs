@@ -303,6 +303,43 @@ pub struct Req {
     pub retry_delay_ms: u32,
     pub max_retry_delay_ms: u32,
     pub attempt_timeout_ms: u32,
+    pub form: Option<Vec<Part>>,
+}
+
+/// A part of a form with owned strings.
+#[derive(Clone, Default)]
+pub struct Part {
+    pub name: String,
+    pub data: Option<Vec<u8>>,
+    pub path: Option<PathBuf>,
+    pub directory: u32,
+    pub filename: Option<String>,
+    pub content_type: Option<String>,
+}
+
+impl Part {
+    pub fn field(name: &str, data: impl Into<Vec<u8>>) -> Part {
+        Part { name: name.into(), data: Some(data.into()), ..Part::default() }
+    }
+
+    pub fn file(name: &str, path: impl Into<PathBuf>) -> Part {
+        Part { name: name.into(), path: Some(path.into()), ..Part::default() }
+    }
+
+    /// It points to this part.
+    pub fn raw(&self, strings: &mut Strings) -> sortie_form_part {
+        sortie_form_part {
+            name: strings.text(&self.name),
+            data: self.data.as_ref().map_or(ptr::null(), |data| data.as_ptr().cast()),
+            data_length: self.data.as_ref().map_or(0, |data| data.len() as u64),
+            path: strings.optional(self.path.as_deref().map(path_text)),
+            directory: self.directory,
+            flags: 0,
+            filename: strings.optional(self.filename.as_deref()),
+            content_type: strings.optional(self.content_type.as_deref()),
+            reserved: 0,
+        }
+    }
 }
 
 macro_rules! setters {
@@ -361,6 +398,12 @@ impl Req {
 
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Req {
         self.body = Some(body.into());
+        self
+    }
+
+    /// A form as the body.
+    pub fn form(mut self, parts: &[Part]) -> Req {
+        self.form = Some(parts.to_vec());
         self
     }
 
@@ -431,6 +474,10 @@ impl Req {
         desc.retry_delay_ms = self.retry_delay_ms;
         desc.max_retry_delay_ms = self.max_retry_delay_ms;
         desc.attempt_timeout_ms = self.attempt_timeout_ms;
+        let parts: Vec<_> = self.form.iter().flatten().map(|part| part.raw(&mut strings)).collect();
+        if self.form.is_some() {
+            (desc.form_parts, desc.form_part_count) = (parts.as_ptr(), parts.len() as u32);
+        }
         submit_raw(client, &desc)
     }
 }
