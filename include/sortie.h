@@ -29,6 +29,12 @@
 #define SORTIE_EVENT_PROGRESS 2
 
 /**
+ * sortie_event.type: the next piece of the response's body, in body and body_length. Only with
+ * SORTIE_REQUEST_STREAM_RESPONSE.
+ */
+#define SORTIE_EVENT_DATA 3
+
+/**
  * sortie_event.type: the request has ended. Always the last event of a request, exactly one for each accepted submit.
  */
 #define SORTIE_EVENT_ENDED 4
@@ -312,6 +318,13 @@
  * sortie_request_desc.flags: neither send cookies nor keep what the response sets.
  */
 #define SORTIE_REQUEST_NO_COOKIES 32
+
+/**
+ * sortie_request_desc.flags: hand the response's body over as it comes, in DATA events, after a BEGAN with status and
+ * headers. What is received and not yet drained stays within stream_window_bytes: beyond, the transfer pauses. Pieces are
+ * bytes, decompressed, whatever the Content-Type; max_body_bytes does not apply. Not together with response_path.
+ */
+#define SORTIE_REQUEST_STREAM_RESPONSE 128
 
 /**
  * sortie_request_desc.flags: what has come of a file when its download breaks off (a lost connection, a cancel, a killed
@@ -876,9 +889,11 @@ typedef struct {
      */
     uint32_t form_part_count;
     /**
-     * Must be 0.
+     * With SORTIE_REQUEST_STREAM_RESPONSE: how many bytes of DATA events may be undrained, or drained and still held, before
+     * the transfer pauses; default 262144, from 16384 to 1073741824. What is just being received comes on top: 16 KiB, or what
+     * they decompress to.
      */
-    uint32_t form_reserved;
+    uint32_t stream_window_bytes;
 } sortie_request_desc;
 
 /**

@@ -6,10 +6,20 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Counts the bytes that events hold. The worker asks [`Budget::has_room`] before it starts or goes on receiving; the
 /// host's side gives bytes back as it lets go of events, and wakes the worker if that was waiting for them.
+///
+/// A stream has a budget of its own, its window, within its client's.
 pub(crate) struct Budget {
     held: AtomicU64,
     limit: u64,
     starved: AtomicBool,
+    within: Option<Arc<Budget>>,
+    common: Arc<Common>,
+}
+
+/// What a client's budgets share.
+struct Common {
+    /// Bytes were given back that somebody was waiting for, and the worker has not seen it yet.
+    freed: AtomicBool,
     wake: Box<dyn Fn() + Send + Sync>,
     dispose: Box<dyn Fn(Vec<u8>) + Send + Sync>,
 }
@@ -18,6 +28,9 @@ pub(crate) struct Budget {
 /// than a frame has to spare. Such bodies are freed elsewhere.
 const LARGE: usize = 128 << 10;
 
+/// About what an event takes beside its body.
+const EVENT_BYTES: u64 = 512;
+
 impl Budget {
     /// `wake` wakes the worker; `dispose` frees a large body on another thread.
     pub(crate) fn new(
@@ -25,8 +38,27 @@ impl Budget {
         wake: impl Fn() + Send + Sync + 'static,
         dispose: impl Fn(Vec<u8>) + Send + Sync + 'static,
     ) -> Budget {
-        let (held, starved) = (AtomicU64::new(0), AtomicBool::new(false));
-        Budget { held, limit, starved, wake: Box::new(wake), dispose: Box::new(dispose) }
+        let common = Common { freed: AtomicBool::new(false), wake: Box::new(wake), dispose: Box::new(dispose) };
+        Budget::within(limit, None, Arc::new(common))
+    }
+
+    fn within(limit: u64, within: Option<Arc<Budget>>, common: Arc<Common>) -> Budget {
+        Budget { held: AtomicU64::new(0), limit, starved: AtomicBool::new(false), within, common }
+    }
+
+    /// A stream's budget within this one.
+    pub(crate) fn window(self: &Arc<Budget>, limit: u64) -> Budget {
+        Budget::within(limit, Some(Arc::clone(self)), Arc::clone(&self.common))
+    }
+
+    /// Whether bytes that somebody was waiting for were given back, since they were last taken note of.
+    pub(crate) fn has_freed(&self) -> bool {
+        self.common.freed.load(Ordering::SeqCst)
+    }
+
+    /// Takes note of it.
+    pub(crate) fn take_freed(&self) -> bool {
+        self.has_freed() && self.common.freed.swap(false, Ordering::SeqCst)
     }
 
     pub(crate) fn held(&self) -> u64 {
@@ -35,6 +67,10 @@ impl Budget {
 
     /// Whether more may be received. After `false` the worker is woken when that changes.
     pub(crate) fn has_room(&self) -> bool {
+        self.has_own_room() && self.within.as_ref().is_none_or(|within| within.has_own_room())
+    }
+
+    fn has_own_room(&self) -> bool {
         if self.held.load(Ordering::SeqCst) <= self.limit {
             return true;
         }
@@ -43,10 +79,21 @@ impl Budget {
         self.held.load(Ordering::SeqCst) <= self.limit
     }
 
+    fn charge(&self, bytes: u64) {
+        self.held.fetch_add(bytes, Ordering::SeqCst);
+        if let Some(within) = &self.within {
+            within.charge(bytes);
+        }
+    }
+
     fn give_back(&self, bytes: u64) {
         let left = self.held.fetch_sub(bytes, Ordering::SeqCst) - bytes;
         if left <= self.limit && self.starved.swap(false, Ordering::SeqCst) {
-            (self.wake)();
+            self.common.freed.store(true, Ordering::SeqCst);
+            (self.common.wake)();
+        }
+        if let Some(within) = &self.within {
+            within.give_back(bytes);
         }
     }
 }
@@ -61,9 +108,19 @@ pub struct Body {
 
 impl Body {
     /// Charges `bytes`, to which a NUL is added.
-    pub(crate) fn new(mut bytes: Vec<u8>, budget: &Arc<Budget>) -> Body {
+    pub(crate) fn new(bytes: Vec<u8>, budget: &Arc<Budget>) -> Body {
         let charged = bytes.len() as u64;
-        budget.held.fetch_add(charged, Ordering::SeqCst);
+        Body::charged(bytes, charged, budget)
+    }
+
+    /// A piece of a stream: charged with what its event takes, too, so that a trickle of bytes does not pile up.
+    pub(crate) fn piece(bytes: Vec<u8>, window: &Arc<Budget>) -> Body {
+        let charged = bytes.len() as u64 + EVENT_BYTES;
+        Body::charged(bytes, charged, window)
+    }
+
+    fn charged(mut bytes: Vec<u8>, charged: u64, budget: &Arc<Budget>) -> Body {
+        budget.charge(charged);
         bytes.push(0);
         Body { bytes, charged, budget: Arc::clone(budget) }
     }
@@ -102,7 +159,7 @@ impl Drop for Body {
     fn drop(&mut self) {
         self.release();
         if self.bytes.capacity() >= LARGE {
-            (self.budget.dispose)(std::mem::take(&mut self.bytes));
+            (self.budget.common.dispose)(std::mem::take(&mut self.bytes));
         }
     }
 }
@@ -138,6 +195,22 @@ mod tests {
         assert!(budget.has_room());
         drop(b);
         assert_eq!((wakes.load(Ordering::SeqCst), budget.held()), (1, 0));
+    }
+
+    #[test]
+    fn a_window_has_room_only_within_the_whole() {
+        let (whole, wakes) = budget(10_000);
+        let window = Arc::new(whole.window(1000));
+        let piece = Body::piece(vec![1; 600], &window);
+        assert!(whole.has_room() && !window.has_room() && !whole.take_freed());
+        assert_eq!((window.held(), whole.held()), (1112, 1112));
+        drop(piece);
+        assert_eq!((wakes.load(Ordering::SeqCst), window.held(), whole.held()), (1, 0, 0));
+        assert!(whole.take_freed() && !whole.take_freed() && window.has_room());
+        let other = Body::new(vec![1; 10_001], &whole);
+        assert!(!window.has_room());
+        drop(other);
+        assert!(whole.take_freed() && window.has_room());
     }
 
     #[test]

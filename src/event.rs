@@ -22,6 +22,8 @@ pub enum EventKind {
     Began,
     /// Bytes have moved. At most one such event is undrained per request; it has the newest numbers.
     Progress,
+    /// The next piece of a streamed response's body.
+    Data,
     /// The request has ended. Always its last event, exactly one for each accepted submit.
     Ended,
     /// Whether a watched host can be reached: once at the start, and at each change.
@@ -313,7 +315,7 @@ impl Consumer {
     /// Does what goes with an event's being taken; `false` if nobody wants to hear of it any more.
     fn complete(&self, event: &mut Event) -> bool {
         match event.kind {
-            EventKind::Began | EventKind::Retry => {}
+            EventKind::Began | EventKind::Data | EventKind::Retry => {}
             EventKind::Reachability => {
                 let Some(slot) = self.common.slots.get(event.request) else { return false };
                 #[allow(clippy::cast_possible_truncation)] // six bits, as noted

@@ -25,6 +25,9 @@ const MAX_METHOD_BYTES: usize = 64;
 /// The most redirects that a request can ask to follow.
 const MAX_REDIRECTS: u32 = 100;
 
+/// The smallest and the largest window of a stream, in bytes.
+const MIN_STREAM_WINDOW: u32 = 16 << 10;
+const MAX_STREAM_WINDOW: u32 = 1 << 30;
 /// The most attempts that a request can ask for.
 const MAX_ATTEMPTS: u32 = 100;
 
@@ -251,9 +254,13 @@ pub struct Request {
     pub(crate) expected: Expected,
     pub(crate) retry: Retry,
     pub(crate) resume: bool,
+    pub(crate) stream_window: Option<u32>,
 }
 
 impl Request {
+    /// The window of a stream that does not say, in bytes.
+    pub const DEFAULT_STREAM_WINDOW: u32 = 256 << 10;
+
     /// How many redirects a request follows if it does not say.
     pub const DEFAULT_MAX_REDIRECTS: u32 = 20;
 
@@ -297,6 +304,7 @@ impl Request {
             expected: Expected::default(),
             retry: Retry::default(),
             resume: false,
+            stream_window: None,
         })
     }
 
@@ -438,6 +446,21 @@ impl Request {
     pub fn resume(mut self, resume: bool) -> Request {
         self.resume = resume;
         self
+    }
+
+    /// Hands the response's body over as it comes, in Data events. While those that are not let go of hold more than
+    /// `window` bytes, nothing more is received.
+    ///
+    /// # Errors
+    /// [`Reason::Argument`] for a window below 16 KiB or above 1 GiB.
+    pub fn stream_response(mut self, window: u32) -> Result<Request, Refusal> {
+        if !(MIN_STREAM_WINDOW..=MAX_STREAM_WINDOW).contains(&window) {
+            let message =
+                format!("stream_window_bytes is {window}, it must be {MIN_STREAM_WINDOW} to {MAX_STREAM_WINDOW}");
+            return Err(Refusal::new(Reason::Argument, message));
+        }
+        self.stream_window = Some(window);
+        Ok(self)
     }
 
     /// Asks for BEGAN and PROGRESS events.
@@ -612,6 +635,9 @@ impl Request {
     pub(crate) fn check(&self) -> Result<(), Refusal> {
         if self.method_or_default() == "HEAD" && !matches!(self.body, RequestBody::None) {
             return Err(Refusal::new(Reason::Argument, "a HEAD request cannot have a body"));
+        }
+        if self.stream_window.is_some() && self.response_file.is_some() {
+            return Err(Refusal::new(Reason::Argument, "a response is either streamed or written to a file"));
         }
         if self.resume {
             self.check_resume()?;

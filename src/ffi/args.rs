@@ -104,7 +104,7 @@ pub(super) unsafe trait Sized0: Copy {
 // SAFETY: repr(C), begins with struct_size, and consists of integers and raw pointers.
 unsafe impl Sized0 for sortie_request_desc {
     const NAME: &'static str = "sortie_request_desc";
-    const FIRST: usize = offset_of!(sortie_request_desc, form_reserved) + size_of::<u32>();
+    const FIRST: usize = offset_of!(sortie_request_desc, stream_window_bytes) + size_of::<u32>();
 }
 
 // SAFETY: repr(C), begins with struct_size, and consists of integers and raw pointers.
@@ -310,6 +310,7 @@ pub(super) unsafe fn request(desc: &sortie_request_desc) -> Result<Request, Refu
         | SORTIE_REQUEST_NO_SYNC
         | SORTIE_REQUEST_RAW_TEXT
         | SORTIE_REQUEST_NO_COOKIES
+        | SORTIE_REQUEST_STREAM_RESPONSE
         | SORTIE_REQUEST_RESUME
         | SORTIE_REQUEST_RETRY_ANY_METHOD
         | SORTIE_REQUEST_RETRY_EVENTS;
@@ -346,9 +347,6 @@ pub(super) unsafe fn request(desc: &sortie_request_desc) -> Result<Request, Refu
             return Err(Refusal::new(Reason::Argument, "form_parts and body or body_path are both set"));
         }
         request = request.form(&unsafe { form_parts(desc.form_parts, desc.form_part_count) }?)?;
-    }
-    if desc.form_reserved != 0 {
-        return Err(Refusal::new(Reason::Argument, "form_reserved must be 0"));
     }
     request = request.body_kind(match desc.body_kind {
         SORTIE_BODY_DEFAULT => BodyKind::Default,
@@ -392,6 +390,13 @@ pub(super) unsafe fn request(desc: &sortie_request_desc) -> Result<Request, Refu
     }
     if desc.expected_length != 0 {
         request = request.expected_length(desc.expected_length);
+    }
+    if flag(SORTIE_REQUEST_STREAM_RESPONSE) {
+        let window = desc.stream_window_bytes;
+        request = request.stream_response(if window == 0 { Request::DEFAULT_STREAM_WINDOW } else { window })?;
+    } else if desc.stream_window_bytes != 0 {
+        let what = "stream_window_bytes is set without SORTIE_REQUEST_STREAM_RESPONSE";
+        return Err(Refusal::new(Reason::Argument, what));
     }
     let defaults = Retry::default();
     let time = |milliseconds: u32, default| match milliseconds {

@@ -367,6 +367,7 @@ fn hand_out(event: Event) -> (sortie_event, Held) {
         r#type: match kind {
             EventKind::Began => SORTIE_EVENT_BEGAN,
             EventKind::Progress => SORTIE_EVENT_PROGRESS,
+            EventKind::Data => SORTIE_EVENT_DATA,
             EventKind::Ended => SORTIE_EVENT_ENDED,
             EventKind::Reachability => SORTIE_EVENT_REACHABILITY,
             EventKind::Retry => SORTIE_EVENT_RETRY,

@@ -51,6 +51,9 @@ pub const SORTIE_RESULT_INTERNAL: sortie_result = -17;
 pub const SORTIE_EVENT_BEGAN: u32 = 1;
 /// sortie_event.type: bytes have moved. At most one is undrained per request, and its numbers are the newest.
 pub const SORTIE_EVENT_PROGRESS: u32 = 2;
+/// sortie_event.type: the next piece of the response's body, in body and body_length. Only with
+/// SORTIE_REQUEST_STREAM_RESPONSE.
+pub const SORTIE_EVENT_DATA: u32 = 3;
 /// sortie_event.type: the request has ended. Always the last event of a request, exactly one for each accepted submit.
 pub const SORTIE_EVENT_ENDED: u32 = 4;
 /// sortie_event.type: whether a watched host can be reached. Once at the start and at each change; at most one is undrained
@@ -180,6 +183,10 @@ pub const SORTIE_REQUEST_RAW_TEXT: u32 = 16;
 /// sortie_request_desc.flags: neither send cookies nor keep what the response sets.
 pub const SORTIE_REQUEST_NO_COOKIES: u32 = 32;
 
+/// sortie_request_desc.flags: hand the response's body over as it comes, in DATA events, after a BEGAN with status and
+/// headers. What is received and not yet drained stays within stream_window_bytes: beyond, the transfer pauses. Pieces are
+/// bytes, decompressed, whatever the Content-Type; max_body_bytes does not apply. Not together with response_path.
+pub const SORTIE_REQUEST_STREAM_RESPONSE: u32 = 128;
 /// sortie_request_desc.flags: what has come of a file when its download breaks off (a lost connection, a cancel, a killed
 /// process) stays beside its target, as NAME.sortie-part and NAME.sortie-resume, and a later request with this flag for the
 /// same URL and file asks only for the rest. For GET with response_path. To give up on it, remove those two files.
@@ -482,8 +489,10 @@ pub struct sortie_request_desc {
     pub form_parts: *const sortie_form_part,
     /// The number of form_parts, at most 10000.
     pub form_part_count: u32,
-    /// Must be 0.
-    pub form_reserved: u32,
+    /// With SORTIE_REQUEST_STREAM_RESPONSE: how many bytes of DATA events may be undrained, or drained and still held, before
+    /// the transfer pauses; default 262144, from 16384 to 1073741824. What is just being received comes on top: 16 KiB, or what
+    /// they decompress to.
+    pub stream_window_bytes: u32,
 }
 
 /// An answer made up for tests, in place of a server's. Zero in any field but struct_size and url means the default, so

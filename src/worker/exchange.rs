@@ -104,6 +104,8 @@ pub(super) enum Sink {
     /// Nothing is decided, the headers are still to come.
     Undecided,
     Memory(Vec<u8>),
+    /// To the host, as it comes, within this window.
+    Stream(Arc<Budget>),
     File(FileSink),
     /// A redirect's body, or none.
     Discard(u64),
@@ -149,6 +151,8 @@ pub(super) struct Flow {
     hasher: Option<Hasher>,
     /// Bytes of the body after decompression.
     delivered: u64,
+    /// The window of a response that is streamed.
+    stream_window: Option<u32>,
     /// Whether text is handed over as it came.
     pub(super) raw_text: bool,
     /// Where a 2xx body goes, if to a file.
@@ -218,6 +222,7 @@ impl Flow {
             expected: request.expected,
             hasher: None,
             delivered: 0,
+            stream_window: request.stream_window,
             raw_text: request.raw_text,
             file: None,
             resumable: false,
@@ -355,7 +360,8 @@ impl Flow {
         } else if !self.prepare_body(outlet) {
             return false;
         }
-        if self.progress == Progress::Download && !self.began && self.again.is_none() {
+        let tells = self.progress == Progress::Download || self.stream_window.is_some();
+        if tells && !self.began && self.again.is_none() {
             self.began = true;
             self.tell_began(outlet);
         }
@@ -392,6 +398,10 @@ impl Flow {
         {
             self.failure.get_or_insert(failure);
             return false;
+        }
+        if let Some(window) = self.stream_window {
+            self.sink = Sink::Stream(Arc::new(outlet.budget.window(window.into())));
+            return true;
         }
         // Of a file that may be gone on with, a part that nobody asked for is none.
         let to_file = if self.resumable { self.start.is_some() } else { (200..300).contains(&self.status) };
@@ -493,13 +503,19 @@ impl Flow {
             Sink::Undecided | Sink::Discard(_) => false,
             Sink::File(file) => file.in_flight >= DISK_WINDOW,
             Sink::Memory(_) if outlet.budget.has_room() => false,
-            Sink::Memory(_) => {
+            Sink::Stream(window) if window.has_room() => false,
+            Sink::Memory(_) | Sink::Stream(_) => {
                 if !std::mem::replace(&mut self.starved, true) {
                     outlet.notice(Notice::Starved(self.id));
                 }
                 true
             }
         }
+    }
+
+    /// Whether the host has been given some of the body: what follows must be its rest.
+    pub(super) fn has_streamed(&self) -> bool {
+        matches!(self.sink, Sink::Stream(_)) && self.delivered > 0
     }
 
     /// How far the exchange has come.
@@ -529,6 +545,25 @@ impl Flow {
             Sink::Discard(seen) => {
                 *seen += data.len() as u64;
                 return *seen <= MAX_REDIRECT_BODY;
+            }
+            Sink::Stream(window) => {
+                let response = Response {
+                    status: self.status,
+                    body: Some(Body::piece(data.to_vec(), window)),
+                    body_kind: BodyKind::Binary,
+                    ..Response::default()
+                };
+                let (transferred, estimated) = self.counts();
+                outlet.events.push(Event {
+                    request: self.id,
+                    user_data: self.user_data,
+                    kind: EventKind::Data,
+                    url: self.url.clone(),
+                    transferred,
+                    estimated,
+                    response: Some(Box::new(response)),
+                    network: Network::default(),
+                });
             }
             Sink::Memory(body) => {
                 let size = body.len() as u64 + data.len() as u64;

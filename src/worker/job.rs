@@ -81,6 +81,8 @@ pub(super) struct Job {
     pub(super) left: Option<(Left, String)>,
     /// Nothing of that may be used: an attempt has shown that it does not fit.
     pub(super) afresh: bool,
+    /// The host has been given some of the response: it cannot be asked for again.
+    pub(super) streamed: bool,
     /// It was made again after its connection had died.
     pub(super) restarted: bool,
     /// Its ENDED event has been sent.
@@ -132,6 +134,7 @@ impl Job {
             cookies: None,
             left: None,
             afresh: false,
+            streamed: false,
             restarted: false,
             ended: false,
             outlet: Rc::clone(outlet),
@@ -271,7 +274,7 @@ impl Job {
 
     /// How long to wait before the attempt that follows this failure; `None` if none does.
     pub(super) fn wait_after(&self, failure: &Failure, now: Duration) -> Option<Duration> {
-        let worth = retry::is_worth_another(failure.kind, self.may_be_sent_twice());
+        let worth = !self.streamed && retry::is_worth_another(failure.kind, self.may_be_sent_twice());
         self.backoff.filter(|_| worth)?.wait(now, None)
     }
 
@@ -291,7 +294,7 @@ impl Job {
         let idle = unanswered_on_used_connection || self.suspended_until.is_some();
         let lost =
             matches!(failure.kind, ErrorKind::Connect | ErrorKind::Send | ErrorKind::Receive | ErrorKind::Protocol);
-        idle && !self.restarted && lost && self.is_idempotent()
+        idle && !self.restarted && !self.streamed && lost && self.is_idempotent()
     }
 
     /// Whether sending the present hop twice does no harm.

@@ -273,8 +273,8 @@ impl Worker {
     fn sleep(&mut self) {
         self.wake.set_sleeping(true);
         // Whatever came before that was not announced: look once more.
-        let wants_room = self.full || !self.starved.is_empty();
-        let room = wants_room && !self.suspended() && self.budget.has_room();
+        let room = !self.suspended()
+            && ((self.full && self.budget.has_room()) || (!self.starved.is_empty() && self.outlet.budget.has_freed()));
         if !self.commands.is_empty() || room || self.wake.is_closing() {
             self.wake.set_sleeping(false);
             return;
@@ -679,7 +679,7 @@ impl Worker {
 
     /// Lets transfers that paused for want of room receive again.
     fn feed_starved(&mut self) {
-        if self.starved.is_empty() || self.suspended() || !self.budget.has_room() {
+        if self.starved.is_empty() || self.suspended() || !self.budget.take_freed() {
             return;
         }
         let now = self.now();
@@ -785,7 +785,7 @@ impl Worker {
         let timing = easy.timing();
         (job.timing.name_lookup, job.timing.connect) = (timing.name_lookup, timing.connect);
         (job.timing.tls, job.timing.first_byte) = (timing.tls, timing.first_byte);
-        (job.began, job.told) = (flow.began, flow.told);
+        (job.began, job.told, job.streamed) = (flow.began, flow.told, flow.has_streamed());
         if let Source::File(_) = flow.source {
             self.outlet.to_disk(Op::Close(job.key()));
         }
@@ -836,7 +836,7 @@ impl Worker {
         let (Some(mut flow), first_byte) = local.into_flow() else { return };
         job.timing.first_byte = first_byte.unwrap_or_default().saturating_sub(job.hop_started);
         (job.timing.name_lookup, job.timing.connect, job.timing.tls) = Default::default();
-        (job.began, job.told) = (flow.began, flow.told);
+        (job.began, job.told, job.streamed) = (flow.began, flow.told, flow.has_streamed());
         if let Source::File(_) = flow.source {
             self.outlet.to_disk(Op::Close(job.key()));
         }

@@ -124,7 +124,7 @@ static void check_layouts(void)
     AT(sortie_request_desc, max_file_bytes, 192);
     AT(sortie_request_desc, form_parts, 200);
     AT(sortie_request_desc, form_part_count, 208);
-    AT(sortie_request_desc, form_reserved, 212);
+    AT(sortie_request_desc, stream_window_bytes, 212);
 
     CHECK(sizeof(sortie_mock) >= 72);
     AT(sortie_mock, struct_size, 0);
@@ -209,6 +209,7 @@ static void check_numbers(void)
 
     CHECK_EQUAL(SORTIE_EVENT_BEGAN, 1);
     CHECK_EQUAL(SORTIE_EVENT_PROGRESS, 2);
+    CHECK_EQUAL(SORTIE_EVENT_DATA, 3);
     CHECK_EQUAL(SORTIE_EVENT_ENDED, 4);
     CHECK_EQUAL(SORTIE_EVENT_REACHABILITY, 5);
     CHECK_EQUAL(SORTIE_EVENT_RETRY, 7);
@@ -267,6 +268,7 @@ static void check_numbers(void)
     CHECK_EQUAL(SORTIE_REQUEST_NO_SYNC, 8);
     CHECK_EQUAL(SORTIE_REQUEST_RAW_TEXT, 16);
     CHECK_EQUAL(SORTIE_REQUEST_NO_COOKIES, 32);
+    CHECK_EQUAL(SORTIE_REQUEST_STREAM_RESPONSE, 128);
     CHECK_EQUAL(SORTIE_REQUEST_RESUME, 512);
     CHECK_EQUAL(SORTIE_REQUEST_RETRY_ANY_METHOD, 1024);
     CHECK_EQUAL(SORTIE_REQUEST_RETRY_EVENTS, 2048);

@@ -303,6 +303,7 @@ pub struct Req {
     pub retry_delay_ms: u32,
     pub max_retry_delay_ms: u32,
     pub attempt_timeout_ms: u32,
+    pub stream_window_bytes: u32,
     pub form: Option<Vec<Part>>,
 }
 
@@ -389,6 +390,7 @@ impl Req {
         retry_delay_ms: u32,
         max_retry_delay_ms: u32,
         attempt_timeout_ms: u32,
+        stream_window_bytes: u32,
     }
 
     pub fn header(mut self, name: &str, value: &str) -> Req {
@@ -474,6 +476,7 @@ impl Req {
         desc.retry_delay_ms = self.retry_delay_ms;
         desc.max_retry_delay_ms = self.max_retry_delay_ms;
         desc.attempt_timeout_ms = self.attempt_timeout_ms;
+        desc.stream_window_bytes = self.stream_window_bytes;
         let parts: Vec<_> = self.form.iter().flatten().map(|part| part.raw(&mut strings)).collect();
         if self.form.is_some() {
             (desc.form_parts, desc.form_part_count) = (parts.as_ptr(), parts.len() as u32);
@@ -598,6 +601,7 @@ impl Event {
         let types = [
             SORTIE_EVENT_BEGAN,
             SORTIE_EVENT_PROGRESS,
+            SORTIE_EVENT_DATA,
             SORTIE_EVENT_ENDED,
             SORTIE_EVENT_REACHABILITY,
             SORTIE_EVENT_RETRY,
@@ -656,7 +660,9 @@ impl Event {
             self.file_path.is_none() || (ended && self.error == SORTIE_ERROR_NONE && self.body.is_none()),
             "{self:?}"
         );
-        assert!(ended || self.body.is_none(), "only ENDED has a body: {self:?}");
+        let data = self.kind == SORTIE_EVENT_DATA;
+        assert!(ended || data || self.body.is_none(), "only ENDED and DATA have a body: {self:?}");
+        assert!(!data || !self.bytes().is_empty(), "DATA has some: {self:?}");
         match self.body {
             None => assert_eq!(self.body_kind, SORTIE_BODY_DEFAULT, "{self:?}"),
             Some(_) => assert!([SORTIE_BODY_TEXT, SORTIE_BODY_BINARY].contains(&self.body_kind), "{self:?}"),
@@ -671,7 +677,7 @@ impl Event {
             self.network == 0 || self.kind == SORTIE_EVENT_REACHABILITY,
             "only a watch tells of the network: {self:?}"
         );
-        assert_eq!(self.status_line.is_some(), self.status != 0, "a status comes with its line: {self:?}");
+        assert_eq!(self.status_line.is_some(), self.status != 0 && !data, "a status comes with its line: {self:?}");
         assert!(!self.url.contains('@'), "no credentials in {}", self.url);
     }
 
@@ -781,7 +787,7 @@ impl Ledger {
         assert!(event.transferred >= seen.transferred, "went back from {}: {event:?}", seen.transferred);
         match event.kind {
             SORTIE_EVENT_BEGAN => assert!(!std::mem::replace(&mut seen.began, true), "a second BEGAN: {event:?}"),
-            SORTIE_EVENT_PROGRESS => assert!(seen.began, "PROGRESS before BEGAN: {event:?}"),
+            SORTIE_EVENT_PROGRESS | SORTIE_EVENT_DATA => assert!(seen.began, "before BEGAN: {event:?}"),
             SORTIE_EVENT_REACHABILITY | SORTIE_EVENT_RETRY => {}
             _ => {
                 seen.ended = true;
