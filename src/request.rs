@@ -248,6 +248,7 @@ pub struct Request {
     pub(crate) queue_timeout: Limit,
     pub(crate) max_body_bytes: Option<u64>,
     pub(crate) max_file_bytes: Option<u64>,
+    pub(crate) gzip: bool,
     pub(crate) sync: bool,
     pub(crate) credentials: Credentials,
     pub(crate) cookies: bool,
@@ -298,6 +299,7 @@ impl Request {
             queue_timeout: Limit::Default,
             max_body_bytes: None,
             max_file_bytes: None,
+            gzip: false,
             sync: true,
             credentials,
             cookies: true,
@@ -364,6 +366,13 @@ impl Request {
     pub fn form(mut self, parts: &[FormPart<'_>]) -> Result<Request, Refusal> {
         self.body = RequestBody::Form(Arc::new(Form::new(parts)?));
         Ok(self)
+    }
+
+    /// Whether the body, in memory or a file, is compressed by gzip before it is sent.
+    #[must_use]
+    pub fn gzip_body(mut self, gzip: bool) -> Request {
+        self.gzip = gzip;
+        self
     }
 
     /// Says what the body is: by default text in memory, bytes in a file. Without a Content-Type header it decides that.
@@ -646,6 +655,17 @@ impl Request {
             && (self.body_kind != BodyKind::Default || self.headers.get("Content-Type").is_some())
         {
             return Err(Refusal::new(Reason::Argument, "a form has a Content-Type of its own, and no body_kind"));
+        }
+        if self.gzip {
+            let refuse = |what: &str| Err(Refusal::new(Reason::Argument, what));
+            match self.body {
+                RequestBody::None => return refuse("the body is to be compressed, but there is none"),
+                RequestBody::Form(_) => return refuse("a form cannot be compressed"),
+                RequestBody::Bytes(_) | RequestBody::File(_) => {}
+            }
+            if self.headers.get("Content-Encoding").is_some() {
+                return refuse("the body is to be compressed, but a Content-Encoding header says that it is");
+            }
         }
         if let Some(label) = self.text_charset().filter(|label| !charset::is_known(label)) {
             let message = format!("Content-Type: charset '{}' is unknown", label.escape_default());

@@ -5,9 +5,11 @@
 mod support;
 
 use std::collections::HashMap;
-use std::io::Write;
+use std::io::{Read, Write};
+use std::sync::{Arc, Mutex};
 
 use flate2::Compression;
+use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use sortie_test_server::{Framing, Outcome, Response, Server, pattern_vec};
 use support::*;
@@ -168,4 +170,145 @@ fn the_ratio_can_be_set_and_turned_off() {
         assert_eq!(fetch(ratio).ok(200).bytes().len(), 3 << 20);
     }
     assert!(fetch(1).failed(SORTIE_ERROR_BODY_TOO_LARGE).contains("1 times"));
+}
+
+const GZIP: u32 = SORTIE_REQUEST_GZIP_BODY;
+
+fn gunzip(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    GzDecoder::new(bytes).read_to_end(&mut out).unwrap();
+    out
+}
+
+/// A server that keeps whole bodies, as the last one that came.
+fn keeping() -> (Server, Arc<Mutex<Vec<u8>>>) {
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let last = Arc::clone(&kept);
+    let server = Server::builder()
+        .handler(move |request, conn| {
+            if let Some(status) = request.path().strip_prefix("/to/") {
+                let status = status.parse().expect("a status");
+                return conn.send(&Response::new(status).header("Location", "/")).map(Some);
+            }
+            *last.lock().unwrap() = conn.read_body_up_to(usize::MAX)?;
+            conn.send(&Response::new(200)).map(Some)
+        })
+        .start();
+    (server, kept)
+}
+
+#[test]
+fn a_body_is_sent_by_gzip_from_memory_and_from_a_file() {
+    let (server, kept) = keeping();
+    let (folder, scratch) = (Folder::new(), Folder::new());
+    let host = Setup { temporary: Some(scratch.path().into()), ..Setup::default() }.start();
+    for length in [0, 1, 262_144, 3_000_001] {
+        let content = pattern_vec(length);
+        let path = folder.file("file", &content);
+        let from_memory = Req::get(server.url("/")).body(content.clone()).flags(GZIP).body_kind(SORTIE_BODY_BINARY);
+        let from_file = Req::upload(server.url("/"), &path).flags(GZIP);
+        // The body outlives its request.
+        let lent = from_memory.clone().flags(GZIP | SORTIE_REQUEST_BORROW_BODY);
+        for request in [from_memory, from_file, lent] {
+            let request = &request.progress(SORTIE_PROGRESS_UPLOAD);
+            let id = host.submit(request);
+            let events = host.events(id);
+            let ended = events.last().unwrap();
+            ended.ok(200);
+            let sent = kept.lock().unwrap().clone();
+            assert!(gunzip(&sent) == content, "{length}");
+            // Counted on the wire, and known beforehand.
+            let wire = sent.len() as u64;
+            assert_eq!((events[0].kind, events[0].estimated), (SORTIE_EVENT_BEGAN, wire as i64));
+            assert_eq!((ended.transferred, ended.estimated), (wire, wire as i64));
+            let seen = server.requests().pop().unwrap();
+            assert_eq!(seen.header("Content-Encoding"), Some("gzip"));
+            assert_eq!(seen.header("Content-Length"), Some(wire.to_string().as_str()));
+            assert_eq!(seen.header("Content-Type"), Some("application/octet-stream"));
+        }
+    }
+    folder.holds(&["file"]);
+    scratch.holds(&[]);
+}
+
+#[test]
+fn text_is_encoded_first_and_compressed_then() {
+    let (server, kept) = keeping();
+    let (host, folder) = (Host::new(), Folder::new());
+    let text = "grüße ".repeat(100_000);
+    let path = folder.file("text", text.as_bytes());
+    let latin: Vec<u8> = text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+    for request in [Req::get(server.url("/")).body(text), Req::upload(server.url("/"), path)] {
+        let request = request.body_kind(SORTIE_BODY_TEXT).content_type("text/plain; charset=iso-8859-1");
+        host.fetch(&request.flags(GZIP)).ok(200);
+        assert!(gunzip(&kept.lock().unwrap()) == latin);
+    }
+}
+
+#[test]
+fn a_compressed_body_follows_redirects_as_any_other() {
+    let (server, kept) = keeping();
+    let (folder, content) = (Folder::new(), pattern_vec(500_000));
+    let path = folder.file("file", &content);
+    let host = Setup { default_headers: vec![("Content-Encoding".into(), "x".into())], ..Setup::default() }.start();
+    for (request, status) in
+        [Req::get("").body(content.clone()), Req::upload("", path)].iter().flat_map(|r| [(r, 307), (r, 303)])
+    {
+        server.clear_requests();
+        host.fetch(&Req { url: server.url(&format!("/to/{status}")), ..request.clone().flags(GZIP) }).ok(200);
+        let last = server.requests().pop().unwrap();
+        if status == 307 {
+            assert!(gunzip(&kept.lock().unwrap()) == content);
+            assert_eq!(last.header("Content-Encoding"), Some("gzip"));
+        } else {
+            assert_eq!((last.method.as_str(), last.body_length), ("GET", 0));
+            assert_eq!(last.header("Content-Encoding"), None);
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_compressed_is_told() {
+    let (server, host, folder) = (Server::start(), Host::new(), Folder::new());
+    let request = || Req::get(server.url("/upload")).body("x").flags(GZIP);
+    for (request, text) in [
+        (Req { body: None, ..request() }, "there is none"),
+        (Req { body: None, ..request() }.form(&[Part::field("a", "b")]), "a form cannot be compressed"),
+        (request().header("content-encoding", "gzip"), "Content-Encoding"),
+    ] {
+        let refused = host.try_submit(&request).unwrap_err();
+        assert_eq!(refused.result, SORTIE_RESULT_ARGUMENT, "{refused:?}");
+        assert!(refused.message.contains(text), "{refused:?}");
+    }
+    let missing = folder.join("missing");
+    let event = host.fetch(&Req::upload(server.url("/upload"), &missing).flags(GZIP));
+    assert!(event.failed(SORTIE_ERROR_FILE).contains(path_text(&missing)));
+    let host = Setup { temporary: Some(folder.join("nowhere")), ..Setup::default() }.start();
+    let event = host.fetch(&Req::upload(server.url("/upload"), folder.file("file", b"x")).flags(GZIP));
+    assert!(event.failed(SORTIE_ERROR_FILE).contains("nowhere"), "{:?}", event.message);
+    assert_eq!(server.request_count(), 0);
+}
+
+#[test]
+fn a_body_that_is_being_compressed_can_be_cancelled_and_holds_nobody_up() {
+    let (server, _) = keeping();
+    let (host, folder) = (Host::new(), Folder::new());
+    // Seconds of work, if nobody stopped it.
+    let large = folder.file("large", &pattern_vec(100 << 20));
+    let from_file = Req::upload(server.url("/"), &large).flags(GZIP);
+    let from_memory = Req::get(server.url("/")).body(pattern_vec(100 << 20)).flags(GZIP);
+    let mut lent = from_memory.clone().flags(GZIP | SORTIE_REQUEST_BORROW_BODY);
+    let ids = [host.submit(&from_file), host.submit(&from_memory), host.submit(&lent)];
+    // A small one gets through in between.
+    let small = folder.file("small", b"x");
+    host.fetch(&Req::upload(server.url("/"), small).flags(GZIP)).ok(200);
+    for id in ids {
+        assert_eq!(host.cancel(id), SORTIE_OK);
+        host.ended(id).failed(SORTIE_ERROR_CANCELLED);
+    }
+    // It is the program's again, and nobody reads it any more.
+    lent.body = None;
+    assert_eq!(server.request_count(), 1);
+    host.submit(&from_file);
+    assert!(host.destroy() < std::time::Duration::from_secs(1));
 }

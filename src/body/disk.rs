@@ -3,7 +3,7 @@
 //!
 //! Files that are being written are in [`part`](super::part).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,6 +14,7 @@ use cap_std::fs::OpenOptions;
 use crossbeam_channel::{Receiver, TryRecvError};
 use encoding_rs::Encoding;
 
+use super::compressing::{Compressed, Compressing};
 use super::form::{FormReader, Piece};
 use super::integrity::Expected;
 use super::part::{Part, failure, folder, no_waiting};
@@ -59,7 +60,7 @@ pub(crate) enum Op {
     Write(Key, Vec<u8>),
     /// It is whole: sync it if asked to, and give it its name.
     Commit(Key, bool),
-    /// Let go of a text that is being encoded, or of what was written: it stays if it may be gone on with, else it is removed.
+    /// Let go of a text that is being encoded, of a body that is being compressed, or of what was written: it stays if it may be gone on with, else it is removed.
     Discard(Key),
     /// Remove what was written in any case.
     Remove(Key),
@@ -67,6 +68,10 @@ pub(crate) enum Op {
     Open(Key, Location, Option<&'static Encoding>),
     /// Write a text in another encoding.
     Encode(Key, Box<Recoding>),
+    /// Compress a body in memory.
+    Compress(Key, Box<Compressing>),
+    /// Open a file as above, to read it compressed by way of a temporary file in this folder.
+    OpenCompressed(Key, Location, Option<&'static Encoding>, PathBuf),
     /// Open the files of a form, to be read as one.
     OpenForm(Key, Vec<Piece<Location>>),
     /// Read this many bytes from an offset.
@@ -102,6 +107,8 @@ pub(crate) enum Outcome {
     Opened(u64),
     /// The text in its encoding.
     Encoded(Vec<u8>),
+    /// The body in memory, compressed.
+    Compressed(Vec<u8>),
     /// Bytes from this offset. Fewer than asked for: the file ended there.
     Chunk(u64, Vec<u8>),
     /// A write to the file failed; it is let go of.
@@ -165,9 +172,13 @@ impl Op {
             | Op::Commit(key, _)
             | Op::Discard(key)
             | Op::Remove(key) => (Some(*key), true),
-            Op::Open(key, ..) | Op::Encode(key, _) | Op::OpenForm(key, _) | Op::Read(key, ..) | Op::Close(key) => {
-                (Some(*key), false)
-            }
+            Op::Open(key, ..)
+            | Op::Encode(key, _)
+            | Op::Compress(key, _)
+            | Op::OpenCompressed(key, ..)
+            | Op::OpenForm(key, _)
+            | Op::Read(key, ..)
+            | Op::Close(key) => (Some(*key), false),
             Op::Free(_) | Op::Save(..) | Op::Closing | Op::Quit => (None, false),
         }
     }
@@ -179,6 +190,8 @@ struct Disk {
     readers: HashMap<Key, Reader>,
     forms: HashMap<Key, FormReader>,
     texts: HashMap<Key, Recoding>,
+    /// The next to be gone on with comes first: a small body does not wait for a large one.
+    compressing: VecDeque<(Key, Compressing)>,
     /// There is no time to wait for the disk.
     closing: bool,
 }
@@ -191,6 +204,7 @@ impl Disk {
         self.readers.clear();
         self.forms.clear();
         self.texts.clear();
+        self.compressing.clear();
     }
 
     fn after_panic(&mut self, key: Key, writing: bool) -> Outcome {
@@ -199,6 +213,7 @@ impl Disk {
             self.readers.remove(&key);
             self.forms.remove(&key);
             self.texts.remove(&key);
+            self.stop_compressing(key);
             return Outcome::ReadFailed(failure);
         }
         self.writers.remove(&key).into_iter().for_each(Part::remove);
@@ -210,11 +225,27 @@ impl Disk {
     fn long_work(&self) -> Option<Key> {
         let hashing = self.writers.iter().find(|(_, part)| part.is_behind()).map(|(key, _)| *key);
         let measuring = || self.readers.iter().find(|(_, reader)| reader.is_measuring()).map(|(key, _)| *key);
-        hashing.or_else(measuring).or_else(|| self.texts.keys().next().copied())
+        let texts = || self.texts.keys().next().copied();
+        hashing.or_else(measuring).or_else(texts).or_else(|| self.compressing.front().map(|(key, _)| *key))
     }
 
     /// Does a little of it.
     fn go_on(&mut self, key: Key) -> Option<Outcome> {
+        if let Some((_, mut compressing)) = self.compressing.pop_front_if(|(front, _)| *front == key) {
+            return Some(match compressing.go_on() {
+                Ok(None) => {
+                    self.compressing.push_back((key, compressing));
+                    return None;
+                }
+                Ok(Some(Compressed::Bytes(bytes))) => Outcome::Compressed(bytes),
+                Ok(Some(Compressed::File(reader))) => {
+                    let length = reader.length.unwrap_or_default();
+                    self.readers.insert(key, reader);
+                    Outcome::Opened(length)
+                }
+                Err(failure) => Outcome::ReadFailed(failure),
+            });
+        }
         if let Some(text) = self.texts.get_mut(&key) {
             let encoded = match text.go_on() {
                 Ok(None) => return None,
@@ -241,6 +272,10 @@ impl Disk {
             }
             Err(failure) => Some(self.give_up(key, failure)),
         }
+    }
+
+    fn stop_compressing(&mut self, key: Key) {
+        self.compressing.retain(|(other, _)| *other != key);
     }
 
     fn commit(&mut self, key: Key, sync: bool) -> Option<Outcome> {
@@ -293,6 +328,7 @@ impl Disk {
                     part.discard(false);
                 }
                 self.texts.remove(&key);
+                self.stop_compressing(key);
                 Some(Outcome::Discarded)
             }
             Op::Remove(key) => {
@@ -310,6 +346,20 @@ impl Disk {
             Op::Encode(key, text) => {
                 self.texts.insert(key, *text);
                 None
+            }
+            Op::Compress(key, compressing) => {
+                self.compressing.push_back((key, *compressing));
+                None
+            }
+            Op::OpenCompressed(key, location, encoding, folder) => {
+                let plain = Reader::open(&location, encoding);
+                match plain.and_then(|plain| Compressing::file(plain, folder)) {
+                    Ok(compressing) => {
+                        self.compressing.push_back((key, compressing));
+                        None
+                    }
+                    Err(failure) => Some(Outcome::ReadFailed(failure)),
+                }
             }
             Op::OpenForm(key, pieces) => Some(match FormReader::open(pieces) {
                 Ok((form, length)) => {
@@ -335,6 +385,7 @@ impl Disk {
             Op::Close(key) => {
                 self.readers.remove(&key);
                 self.forms.remove(&key);
+                self.stop_compressing(key);
                 None
             }
             Op::Free(bytes) => {
@@ -378,7 +429,7 @@ fn save(path: PathBuf, bytes: &[u8], sync: bool) -> Result<Text, Failure> {
 }
 
 /// A file that is being read.
-pub(super) struct Reader {
+pub(crate) struct Reader {
     file: File,
     pub(super) full: PathBuf,
     /// Once it is known.
@@ -387,6 +438,11 @@ pub(super) struct Reader {
 }
 
 impl Reader {
+    /// What is in an open file, sent in place of another.
+    pub(super) fn of(file: File, full: PathBuf, length: u64) -> Reader {
+        Reader { file, full, length: Some(length), recoded: None }
+    }
+
     pub(super) fn open(location: &Location, encoding: Option<&'static Encoding>) -> Result<Reader, Failure> {
         let full = location.full();
         let (file, length) = Reader::open_file(location).map_err(|error| failure("read", &full, &error))?;

@@ -1,6 +1,7 @@
 //! Where bodies come from and go to.
 
 pub(crate) mod charset;
+pub(crate) mod compressing;
 pub(crate) mod content_type;
 pub(crate) mod decoding;
 pub(crate) mod disk;

@@ -310,6 +310,7 @@ pub(super) unsafe fn request(desc: &sortie_request_desc) -> Result<Request, Refu
         | SORTIE_REQUEST_NO_SYNC
         | SORTIE_REQUEST_RAW_TEXT
         | SORTIE_REQUEST_NO_COOKIES
+        | SORTIE_REQUEST_GZIP_BODY
         | SORTIE_REQUEST_STREAM_RESPONSE
         | SORTIE_REQUEST_RESUME
         | SORTIE_REQUEST_RETRY_ANY_METHOD
@@ -430,6 +431,7 @@ pub(super) unsafe fn request(desc: &sortie_request_desc) -> Result<Request, Refu
         .sync(!flag(SORTIE_REQUEST_NO_SYNC))
         .raw_text(flag(SORTIE_REQUEST_RAW_TEXT))
         .cookies(!flag(SORTIE_REQUEST_NO_COOKIES))
+        .gzip_body(flag(SORTIE_REQUEST_GZIP_BODY))
         .resume(flag(SORTIE_REQUEST_RESUME))
         .timeout(limit(desc.timeout_ms))
         .connect_timeout(limit(desc.connect_timeout_ms))

@@ -183,6 +183,12 @@ pub const SORTIE_REQUEST_RAW_TEXT: u32 = 16;
 /// sortie_request_desc.flags: neither send cookies nor keep what the response sets.
 pub const SORTIE_REQUEST_NO_COOKIES: u32 = 32;
 
+/// sortie_request_desc.flags: send the body, in memory or a file, compressed, with "Content-Encoding: gzip". It is
+/// compressed before the request starts, a file by way of another in temporary_directory or the system's, so that its
+/// length is known: what events count are bytes on the wire. Not together with a form or a Content-Encoding header. Servers
+/// have to be set up to take it.
+pub const SORTIE_REQUEST_GZIP_BODY: u32 = 64;
+
 /// sortie_request_desc.flags: hand the response's body over as it comes, in DATA events, after a BEGAN with status and
 /// headers. What is received and not yet drained stays within stream_window_bytes: beyond, the transfer pauses. Pieces are
 /// bytes, decompressed, whatever the Content-Type; max_body_bytes does not apply. Not together with response_path.

@@ -205,6 +205,10 @@ impl Job {
             let given = headers.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case("Content-Type"));
             given.for_each(|(_, value)| *value = with_charset);
         }
+        if self.request.gzip && self.has_body {
+            headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Content-Encoding"));
+            headers.push(("Content-Encoding", "gzip"));
+        }
         if identity {
             headers.push(("Accept-Encoding", "identity"));
         }

@@ -16,6 +16,7 @@ use std::cell::{Cell, RefCell};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 
+use crate::body::compressing::Compressing;
 use crate::body::disk::{Key, Op, Outcome, Reply};
 use crate::body::recoding::Recoding;
 use crate::body::source::{FileSource, Source};
@@ -163,6 +165,8 @@ struct Worker {
     watches: Watches,
     net: Net,
     config: Arc<Config>,
+    /// Where files are compressed, on their way.
+    scratch: PathBuf,
     setup: Setup,
     wake: Arc<Wake>,
     commands: Receiver<Command>,
@@ -213,6 +217,7 @@ impl Worker {
             watches: Watches::new(config.reachability_interval),
             net,
             admission: Admission::new(config.max_active, config.max_active_per_host),
+            scratch: config.temporary_directory.clone().unwrap_or_else(std::env::temp_dir),
             config,
             setup,
             wake,
@@ -574,8 +579,19 @@ impl Worker {
                 let text = Recoding::start(Arc::clone(text), encoding, Arc::clone(&self.outlet.lending));
                 operation = Some(Op::Encode(job.key(), Box::new(text)));
             }
+            RequestBody::Bytes(body) if job.request.gzip => {
+                let compressing = Compressing::bytes(Arc::clone(body), Arc::clone(&self.outlet.lending));
+                operation = Some(Op::Compress(job.key(), Box::new(compressing)));
+            }
             RequestBody::Bytes(body) => bytes = Some(body),
-            RequestBody::File(file) => operation = Some(Op::Open(job.key(), config.locate(file), encoding)),
+            RequestBody::File(file) => {
+                let location = config.locate(file);
+                operation = Some(if job.request.gzip {
+                    Op::OpenCompressed(job.key(), location, encoding, self.scratch.clone())
+                } else {
+                    Op::Open(job.key(), location, encoding)
+                });
+            }
             RequestBody::Form(form) => {
                 bytes = form.bytes();
                 operation = bytes.is_none().then(|| Op::OpenForm(job.key(), form.located(|file| config.locate(file))));
@@ -1077,6 +1093,9 @@ impl Worker {
                 job.request.body = RequestBody::Bytes(Arc::new(text));
                 job.encoded = true;
                 return self.open_body(job);
+            }
+            (Outcome::Compressed(bytes), State::Opening) => {
+                return self.start(job, Source::Bytes { bytes: Arc::new(bytes), at: 0 });
             }
             (Outcome::Prepared(left), State::Opening) => {
                 job.left = left.map(|left| {
