@@ -301,7 +301,7 @@ mod tests {
         let parts = [file("a", 300), file("empty", 0), file("empty", 0), FormPart::field("x", "y"), file("b", 1000)];
         let form = Form::new(&parts).unwrap();
         let (mut reader, length) = open(&form).unwrap();
-        let whole = reader.read(0, usize::MAX.min(1 << 20)).unwrap();
+        let whole = reader.read(0, 1 << 20).unwrap();
         assert_eq!(whole.len() as u64, length);
         for step in [1, 7, 100, 299, 5000] {
             let mut read = Vec::new();
