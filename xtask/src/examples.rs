@@ -23,6 +23,7 @@ pub fn run_short(project: &Project) -> Result<()> {
     let url = |path: &str| format!("{}{path}", server.url);
     run(command(programs.join("minimal_c")).arg(url("/bytes/100000")))?;
     run(&mut command(programs.join("mocked_test")))?;
+    run(command(programs.join("form")).arg(url("/upload")).arg(project.root.join("README.md")))?;
     run(command(programs.join("minimal_cpp")).args([url("/bytes/1"), url("/gzip?bytes=5000"), url("/redirect/2")]))?;
     let mut rust = cargo(&project.root);
     rust.args(["run", "--quiet", "--locked", "--package", "sortie", "--example", "frame_loop", "--"]);
