@@ -1,5 +1,5 @@
 # Makes a static library that defines sortie_* and no other global symbol, out of cargo's, which also shows every symbol
-# of libcurl, OpenSSL, zlib, nghttp2 and Rust's standard library. A game engine links its own copies of these.
+# of libcurl, OpenSSL, zlib, zstd, nghttp2 and Rust's standard library. A game engine links its own copies of these.
 #
 #   cmake -DARCHIVE= -DOUTPUT= -DSYSTEM= -DSTRIP_DEBUG= -DLINKER= -DOBJCOPY= -DAR= -DNM= -P isolate-static.cmake
 #

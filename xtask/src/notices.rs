@@ -36,6 +36,13 @@ const BUNDLED: &[Bundled] = &[
         text: "nghttp2/COPYING",
     },
     Bundled { name: "zlib", license: "Zlib", home: "https://zlib.net", carrier: "libz-sys", text: "src/zlib/LICENSE" },
+    Bundled {
+        name: "zstd",
+        license: "BSD-3-Clause",
+        home: "https://facebook.github.io/zstd",
+        carrier: "zstd-sys",
+        text: "zstd/LICENSE",
+    },
 ];
 
 const MIT: &str = "\
@@ -87,7 +94,7 @@ fn generate(project: &Project) -> Result<String> {
         vec![format!("Copyright (c) The Rust Project Contributors\n\n{MIT}")],
     );
     for shipped in &crates.shipping {
-        notices.add_crate(shipped)?;
+        notices.add_crate(&crates, shipped)?;
     }
     Ok(notices.finish())
 }
@@ -120,9 +127,13 @@ impl Notices {
         Ok(())
     }
 
-    fn add_crate(&mut self, shipped: &Crate) -> Result<()> {
+    fn add_crate(&mut self, crates: &Crates, shipped: &Crate) -> Result<()> {
         let name = format!("{} {}", shipped.name, shipped.version);
-        self.add(&name, &shipped.license, &shipped.repository, license_texts(shipped)?);
+        // A crate that ships no licence file has that of its repository, which another crate of it may ship.
+        let same = |other: &&Crate| other.repository == shipped.repository && other.license == shipped.license;
+        let others = crates.shipping.iter().filter(same).filter_map(|other| license_texts(other).ok());
+        let texts = license_texts(shipped).or_else(|error| others.into_iter().next().ok_or(error))?;
+        self.add(&name, &shipped.license, &shipped.repository, texts);
         Ok(())
     }
 
