@@ -1267,7 +1267,8 @@ void sortie_client_destroy(sortie_client *client);
  * @param out_id  receives the request's id; left as it is on failure; may be NULL
  * @return SORTIE_OK, or why the request was refused: SORTIE_RESULT_NULL_ARGUMENT, SORTIE_RESULT_STRUCT_SIZE,
  *         SORTIE_RESULT_UTF8, SORTIE_RESULT_URL, SORTIE_RESULT_SCHEME, SORTIE_RESULT_METHOD, SORTIE_RESULT_HEADER,
- *         SORTIE_RESULT_PATH, SORTIE_RESULT_ARGUMENT, SORTIE_RESULT_BODY_TOO_LARGE, SORTIE_RESULT_TOO_MANY_REQUESTS
+ *         SORTIE_RESULT_PATH, SORTIE_RESULT_ARGUMENT, SORTIE_RESULT_BODY_TOO_LARGE, SORTIE_RESULT_TOO_MANY_REQUESTS, or
+ *         SORTIE_RESULT_SYSTEM if the system gives no randomness for a form
  * @threadsafety   any thread, except during sortie_client_destroy()
  * @since          0.1.0
  */

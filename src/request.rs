@@ -362,7 +362,8 @@ impl Request {
     ///
     /// # Errors
     /// [`Reason::Argument`] for a part without a name or more than 10,000 parts, [`Reason::Header`] for a content type that
-    /// cannot be sent, [`Reason::BodyTooLarge`] if memory cannot hold its bytes.
+    /// cannot be sent, [`Reason::BodyTooLarge`] if memory cannot hold its bytes, [`Reason::System`] if the system gives no
+    /// randomness for the boundary.
     pub fn form(mut self, parts: &[FormPart<'_>]) -> Result<Request, Refusal> {
         self.body = RequestBody::Form(Arc::new(Form::new(parts)?));
         Ok(self)
