@@ -863,3 +863,23 @@ fn a_lent_body_is_let_go_before_the_end_is_told() {
         assert_eq!(request.body_fnv, fnv(&vec![i; SIZE]), "{}: read after its request's end", request.target);
     }
 }
+
+#[test]
+fn a_file_that_is_opened_while_suspended_is_sent_after_resume() {
+    let (server, folder) = (Server::start(), Folder::new());
+    let file = folder.file("file", &[b'x'; 1000]);
+    for _ in 0..30 {
+        let host = Host::new();
+        server.clear_requests();
+        let accepted = server.connections_accepted();
+        let id = host.submit(&Req::upload(server.url("/upload"), &file));
+        host.suspend();
+        // Whatever has not gone out by now must not do so before resume.
+        let_pass(5);
+        let sent = (server.connections_accepted() - accepted, server.requests().len());
+        let_pass(5);
+        assert_eq!((server.connections_accepted() - accepted, server.requests().len()), sent);
+        host.resume();
+        host.ended(id).ok(200);
+    }
+}

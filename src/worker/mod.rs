@@ -184,6 +184,8 @@ struct Worker {
     live: u32,
     resting: u32,
     sequence: u64,
+    /// What the disk has said of requests that may start when the client is resumed.
+    held: Vec<Reply>,
     /// Requests that paused until events are drained.
     starved: Vec<RequestId>,
     /// Nothing started in this turn because too much waits to be drained.
@@ -233,6 +235,7 @@ impl Worker {
             live: 0,
             resting: 0,
             sequence: 0,
+            held: Vec::new(),
             starved: Vec::new(),
             full: false,
             finished: Vec::new(),
@@ -413,6 +416,9 @@ impl Worker {
                 job.suspended_until = Some(now);
                 go_on(active, now);
             }
+        }
+        for reply in std::mem::take(&mut self.held) {
+            self.take_reply(reply);
         }
         // Meanwhile the machine may have gone elsewhere.
         self.network_due = Some(now);
@@ -1081,6 +1087,11 @@ impl Worker {
             return;
         };
         if job.attempt != key.attempt {
+            return self.put(job);
+        }
+        if suspended && matches!(job.state, State::Opening) {
+            // It would start; nothing does now.
+            self.held.push(Reply { key, outcome });
             return self.put(job);
         }
         match (outcome, &mut job.state) {
