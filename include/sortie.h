@@ -1343,6 +1343,46 @@ sortie_result sortie_cancel(sortie_client *client,
                             sortie_request request);
 
 /**
+ * Lets a request rest: one that waits does not start, one that runs moves no more bytes, though what the system and the
+ * server have on their way still fills their buffers. Its total time runs on; the limit on the time in which no byte moves
+ * does not. Pausing twice is fine.
+ *
+ * @param client   a live client; must not be NULL
+ * @param request  an id from sortie_submit(); finished and made-up ids are safe
+ * @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, or SORTIE_RESULT_STALE when its ENDED event has been drained
+ * @threadsafety   any thread, except during sortie_client_destroy()
+ * @since          0.1.0
+ */
+sortie_result sortie_request_pause(sortie_client *client,
+                                   sortie_request request);
+
+/**
+ * Lets a request go on after sortie_request_pause(). One that is not paused goes on as it is.
+ *
+ * @param client   a live client; must not be NULL
+ * @param request  an id from sortie_submit(); finished and made-up ids are safe
+ * @return as sortie_request_pause()
+ * @threadsafety   any thread, except during sortie_client_destroy()
+ * @since          0.1.0
+ */
+sortie_result sortie_request_unpause(sortie_client *client, sortie_request request);
+
+/**
+ * Gives a request another priority. One that waits then stands where it would, had it been submitted so; one that runs is
+ * not affected, but for its redirects and further attempts.
+ *
+ * @param client    a live client; must not be NULL
+ * @param request   an id from sortie_submit(); finished and made-up ids are safe
+ * @param priority  SORTIE_PRIORITY_*
+ * @return as sortie_request_pause(), or SORTIE_RESULT_ARGUMENT for a number that is no priority
+ * @threadsafety   any thread, except during sortie_client_destroy()
+ * @since          0.1.0
+ */
+sortie_result sortie_request_set_priority(sortie_client *client,
+                                          sortie_request request,
+                                          uint32_t priority);
+
+/**
  * Drains events: call it once a frame. Never waits; costs next to nothing when there is none.
  *
  * What the events of the previous call on this client point to is gone afterwards.

@@ -17,7 +17,7 @@ use crate::error::{Reason, Refusal};
 use crate::event::{Consumer, Event, Network, queue};
 use crate::mock::{MAX_MOCKS, Mock};
 use crate::net::{self, Setup, Wake, signals};
-use crate::request::{Request, RequestBody, parse_url};
+use crate::request::{Priority, Request, RequestBody, parse_url};
 use crate::slots::{RequestId, Slot, Slots};
 use crate::worker::cookies::{Cookie, Jar};
 use crate::worker::reachability::{Host, MAX_WATCHES};
@@ -211,12 +211,7 @@ impl Client {
     /// # Errors
     /// [`Reason::Stale`] once that event has been drained.
     pub fn cancel(&self, id: RequestId) -> Result<(), Refusal> {
-        if self.slots.get(id).is_none_or(Slot::is_watch) {
-            let message = format!("request {} has already ended or never existed", id.number());
-            return Err(Refusal::new(Reason::Stale, message));
-        }
-        self.command(Command::Cancel(id));
-        Ok(())
+        self.command_for(id, Command::Cancel(id))
     }
 
     /// Keeps a cookie as if a response from `url` had set it, for what is submitted from now on.
@@ -321,6 +316,40 @@ impl Client {
     /// What the machine's network is like: whether there is a way out, and by what. Cheap enough for every frame.
     pub fn network(&self) -> Network {
         Network::from_flags(self.counters.network.load(Ordering::Relaxed))
+    }
+
+    /// Lets a request rest: one that waits does not start, one that runs moves no more bytes. Its total time runs on, the time
+    /// in which no byte moves does not.
+    ///
+    /// # Errors
+    /// [`Reason::Stale`] once its last event has been drained.
+    pub fn pause(&self, id: RequestId) -> Result<(), Refusal> {
+        self.command_for(id, Command::Pause(id, true))
+    }
+
+    /// Lets a request go on after [`pause`](Client::pause).
+    ///
+    /// # Errors
+    /// As [`pause`](Client::pause).
+    pub fn unpause(&self, id: RequestId) -> Result<(), Refusal> {
+        self.command_for(id, Command::Pause(id, false))
+    }
+
+    /// Gives a request another priority: for one that waits, that of a request submitted with it at the same time.
+    ///
+    /// # Errors
+    /// As [`pause`](Client::pause).
+    pub fn set_priority(&self, id: RequestId, priority: Priority) -> Result<(), Refusal> {
+        self.command_for(id, Command::SetPriority(id, priority))
+    }
+
+    fn command_for(&self, id: RequestId, command: Command) -> Result<(), Refusal> {
+        if self.slots.get(id).is_none_or(Slot::is_watch) {
+            let message = format!("request {} has already ended or never existed", id.number());
+            return Err(Refusal::new(Reason::Stale, message));
+        }
+        self.command(command);
+        Ok(())
     }
 
     /// Takes the next event, if there is one. Never waits. Meant for one thread at a time, in which a request's events come

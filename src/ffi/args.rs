@@ -211,6 +211,15 @@ fn directory(number: u32, what: &str) -> Result<BaseDirectory, Refusal> {
     })
 }
 
+pub(super) fn priority(number: u32) -> Result<Priority, Refusal> {
+    Ok(match number {
+        SORTIE_PRIORITY_NORMAL => Priority::Normal,
+        SORTIE_PRIORITY_HIGH => Priority::High,
+        SORTIE_PRIORITY_LOW => Priority::Low,
+        other => return Err(out_of_range("priority", other)),
+    })
+}
+
 /// The body that SORTIE_REQUEST_BORROW_BODY lends.
 struct Lent {
     bytes: *const u8,
@@ -365,12 +374,7 @@ pub(super) unsafe fn request(desc: &sortie_request_desc) -> Result<Request, Refu
         SORTIE_PROGRESS_UPLOAD => Progress::Upload,
         other => return Err(out_of_range("progress", other)),
     });
-    request = request.priority(match desc.priority {
-        SORTIE_PRIORITY_NORMAL => Priority::Normal,
-        SORTIE_PRIORITY_HIGH => Priority::High,
-        SORTIE_PRIORITY_LOW => Priority::Low,
-        other => return Err(out_of_range("priority", other)),
-    });
+    request = request.priority(priority(desc.priority)?);
     request = request.http_version(match desc.http_version {
         SORTIE_HTTP_DEFAULT => HttpVersion::Default,
         SORTIE_HTTP_1_1 => HttpVersion::Http11,

@@ -304,9 +304,64 @@ pub unsafe extern "C" fn sortie_cancel(client: *mut sortie_client, request: sort
     guard_unit(|| {
         // SAFETY: the caller promises a live client.
         let client = unsafe { reference(client, "client") }?;
-        let stale = || Refusal::new(Reason::Stale, format!("request {request} has already ended or never existed"));
-        client.client.cancel(RequestId::from_number(request).ok_or_else(stale)?)
+        client.client.cancel(live_id(request)?)
     })
+}
+
+/// Lets a request rest: one that waits does not start, one that runs moves no more bytes, though what the system and the
+/// server have on their way still fills their buffers. Its total time runs on; the limit on the time in which no byte moves
+/// does not. Pausing twice is fine.
+///
+/// @param client   a live client; must not be NULL
+/// @param request  an id from sortie_submit(); finished and made-up ids are safe
+/// @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, or SORTIE_RESULT_STALE when its ENDED event has been drained
+/// @threadsafety   any thread, except during sortie_client_destroy()
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_request_pause(client: *mut sortie_client, request: sortie_request) -> sortie_result {
+    // SAFETY: the caller promises a live client.
+    guard_unit(|| unsafe { reference(client, "client") }?.client.pause(live_id(request)?))
+}
+
+/// Lets a request go on after sortie_request_pause(). One that is not paused goes on as it is.
+///
+/// @param client   a live client; must not be NULL
+/// @param request  an id from sortie_submit(); finished and made-up ids are safe
+/// @return as sortie_request_pause()
+/// @threadsafety   any thread, except during sortie_client_destroy()
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_request_unpause(client: *mut sortie_client, request: sortie_request) -> sortie_result {
+    // SAFETY: the caller promises a live client.
+    guard_unit(|| unsafe { reference(client, "client") }?.client.unpause(live_id(request)?))
+}
+
+/// Gives a request another priority. One that waits then stands where it would, had it been submitted so; one that runs is
+/// not affected, but for its redirects and further attempts.
+///
+/// @param client    a live client; must not be NULL
+/// @param request   an id from sortie_submit(); finished and made-up ids are safe
+/// @param priority  SORTIE_PRIORITY_*
+/// @return as sortie_request_pause(), or SORTIE_RESULT_ARGUMENT for a number that is no priority
+/// @threadsafety   any thread, except during sortie_client_destroy()
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_request_set_priority(
+    client: *mut sortie_client,
+    request: sortie_request,
+    priority: u32,
+) -> sortie_result {
+    guard_unit(|| {
+        // SAFETY: the caller promises a live client.
+        let client = unsafe { reference(client, "client") }?;
+        client.client.set_priority(live_id(request)?, args::priority(priority)?)
+    })
+}
+
+/// The id with this number, if it may be one.
+fn live_id(request: sortie_request) -> Result<RequestId, Refusal> {
+    let stale = || Refusal::new(Reason::Stale, format!("request {request} has already ended or never existed"));
+    RequestId::from_number(request).ok_or_else(stale)
 }
 
 /// Drains events: call it once a frame. Never waits; costs next to nothing when there is none.

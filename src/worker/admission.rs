@@ -37,6 +37,11 @@ impl Rank {
         };
         Rank { time: submitted + PROMOTION * levels, sequence }
     }
+
+    /// The same request's with another priority.
+    pub(super) fn with(self, submitted: Duration, priority: Priority) -> Rank {
+        Rank::new(submitted, priority, self.sequence)
+    }
 }
 
 /// What a host speaks.

@@ -187,6 +187,8 @@ pub(super) struct Flow {
     pub(super) sent: u64,
     /// What a callback found wrong; libcurl then ends the transfer.
     pub(super) failure: Option<Failure>,
+    /// The host wants it to rest.
+    pub(super) paused: bool,
     pub(super) receive_paused: bool,
     pub(super) send_paused: bool,
     /// The worker knows that it waits for events to be drained.
@@ -244,6 +246,7 @@ impl Flow {
             received: 0,
             sent: 0,
             failure: None,
+            paused: false,
             receive_paused: false,
             send_paused: false,
             starved: false,
@@ -496,7 +499,7 @@ impl Flow {
 
     /// Whether the body's taker cannot take any now.
     fn must_wait(&mut self, outlet: &Outlet) -> bool {
-        if outlet.suspended.get() {
+        if outlet.suspended.get() || self.paused {
             return true;
         }
         match &self.sink {
@@ -607,7 +610,7 @@ impl Flow {
 
     /// Fills libcurl's buffer with the request's body, or pauses until there is more.
     fn send(&mut self, out: &mut [u8], outlet: &Outlet) -> Result<usize, ReadError> {
-        if outlet.suspended.get() {
+        if outlet.suspended.get() || self.paused {
             self.send_paused = true;
             return Err(ReadError::Pause);
         }

@@ -27,6 +27,8 @@ pub(super) enum State {
     Waiting(HostId),
     /// The disk is opening the file to send, or the one to go on with.
     Opening,
+    /// Paused before it started.
+    Parked,
     /// Its last attempt has failed, and the next comes at this time.
     Resting(Duration),
     /// Its transfer is running.
@@ -81,6 +83,8 @@ pub(super) struct Job {
     pub(super) left: Option<(Left, String)>,
     /// Nothing of that may be used: an attempt has shown that it does not fit.
     pub(super) afresh: bool,
+    /// The host wants it to rest.
+    pub(super) paused: bool,
     /// The host has been given some of the response: it cannot be asked for again.
     pub(super) streamed: bool,
     /// It was made again after its connection had died.
@@ -134,6 +138,7 @@ impl Job {
             cookies: None,
             left: None,
             afresh: false,
+            paused: false,
             streamed: false,
             restarted: false,
             ended: false,
@@ -340,18 +345,19 @@ impl Job {
         let total = || after(self.started?, request.timeout.or(config.timeout), ErrorKind::Timeout);
         let attempt = || after(self.attempt_started?, request.retry.attempt_timeout, ErrorKind::Timeout);
         match &self.state {
-            State::Waiting(_) if self.started.is_none() => {
+            State::Waiting(_) | State::Parked if self.started.is_none() => {
                 let limit = request.queue_timeout.or(config.queue_timeout);
                 [after(self.submitted, limit, ErrorKind::QueueTimeout), None, None]
             }
-            State::Waiting(_) | State::Opening => [total(), attempt(), None],
+            State::Waiting(_) | State::Parked | State::Opening => [total(), attempt(), None],
             State::Resting(_) => [total(), None, None],
             State::Running(peer) => {
                 let flow = peer.flow();
                 let step = match flow {
                     Some(flow) if flow.connected => {
                         // Who waits for us does not stall.
-                        let since = if flow.receive_paused || flow.send_paused { now } else { flow.last_activity };
+                        let waits = flow.paused || flow.receive_paused || flow.send_paused;
+                        let since = if waits { now } else { flow.last_activity };
                         after(since, request.stall_timeout.or(config.stall_timeout), ErrorKind::Stalled)
                     }
                     _ => {

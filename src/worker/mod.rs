@@ -35,7 +35,7 @@ use crate::error::{ErrorKind, Failure};
 use crate::event::{EventKind, Producer, Response};
 use crate::mock::{Mock, Mocks};
 use crate::net::{self, Active, Answer as Probed, Easy, Net, Owner, Reached, Setup, Wake};
-use crate::request::{Progress, Request, RequestBody};
+use crate::request::{Priority, Progress, Request, RequestBody};
 use crate::slots::RequestId;
 use crate::text::Text;
 use admission::{Admission, Protocol, Rank};
@@ -59,6 +59,8 @@ const MAX_POOLED_HANDLES: usize = 256;
 pub(crate) enum Command {
     Submit(RequestId, Box<Request>),
     Cancel(RequestId),
+    Pause(RequestId, bool),
+    SetPriority(RequestId, Priority),
     Suspend,
     Resume,
     /// Keep a cookie as if this URL had set it.
@@ -180,7 +182,7 @@ struct Worker {
     mocks: Mocks,
     /// When the machine's network is looked at again.
     network_due: Option<Duration>,
-    /// Jobs in the table, and those of them that wait for their next attempt.
+    /// Jobs in the table, and those of them that wait for their next attempt or are paused.
     live: u32,
     resting: u32,
     sequence: u64,
@@ -320,6 +322,8 @@ impl Worker {
                 Ok(Command::Cancel(id)) => {
                     self.stop(id, Failure::new(ErrorKind::Cancelled, ErrorKind::Cancelled.text()));
                 }
+                Ok(Command::Pause(id, paused)) => self.pause(id, paused),
+                Ok(Command::SetPriority(id, priority)) => self.set_priority(id, priority),
                 Ok(Command::Suspend) => self.suspend(),
                 Ok(Command::Resume) => self.resume(),
                 Ok(Command::SetCookie(set)) => self.set_cookie(*set),
@@ -356,8 +360,53 @@ impl Worker {
         self.enqueue(job);
     }
 
-    /// Puts a job into its host's queue, new or for its next hop.
+    fn pause(&mut self, id: RequestId, paused: bool) {
+        let now = self.now();
+        let Some(mut job) = self.take(id) else { return };
+        job.paused = paused;
+        match &mut job.state {
+            State::Waiting(host) if paused => {
+                self.admission.withdraw(*host, job.rank);
+                return self.enqueue(job);
+            }
+            State::Parked if !paused => {
+                self.resting -= 1;
+                return self.enqueue(job);
+            }
+            State::Running(peer) => {
+                if let Some(flow) = peer.flow_mut() {
+                    flow.paused = paused;
+                }
+                if paused {
+                    peer.pause(true, true);
+                } else if !self.outlet.suspended.get() {
+                    go_on(peer, now);
+                }
+            }
+            _ => {}
+        }
+        self.put(job);
+    }
+
+    fn set_priority(&mut self, id: RequestId, priority: Priority) {
+        let Some(mut job) = self.take(id) else { return };
+        let rank = job.rank.with(job.submitted, priority);
+        if let State::Waiting(host) = job.state {
+            self.admission.withdraw(host, job.rank);
+            job.rank = rank;
+            return self.enqueue(job);
+        }
+        job.rank = rank;
+        self.put(job);
+    }
+
+    /// Puts a job into its host's queue, new or for its next hop; one that is paused stays aside.
     fn enqueue(&mut self, mut job: Box<Job>) {
+        if job.paused {
+            self.resting += 1;
+            job.state = State::Parked;
+            return self.put(job);
+        }
         let (queue, protocol) = job.queue();
         job.owner = owner_of(&queue);
         let host = self.admission.enqueue(&queue, protocol, job.rank, job.id);
@@ -637,6 +686,7 @@ impl Worker {
         flow.max_ratio = self.config.max_decompression_ratio;
         flow.file = job.request.response_file.as_ref().map(|file| (job.key(), self.config.locate(file)));
         flow.resumable = job.request.resume;
+        flow.paused = job.paused;
         flow.left = job.left.as_ref().map(|(left, _)| left.clone());
         (flow.began, flow.told) = (job.began, job.told);
         flow.attempt = job.attempt;
@@ -1025,7 +1075,7 @@ impl Worker {
                 self.admission.withdraw(*host, job.rank);
                 self.end(job, None, Some(failure));
             }
-            State::Resting(_) => {
+            State::Resting(_) | State::Parked => {
                 self.resting -= 1;
                 self.end(job, None, Some(failure));
             }

@@ -954,6 +954,21 @@ impl Host {
         unsafe { sortie_cancel(self.client, id) }
     }
 
+    pub fn pause(&self, id: u64) -> i32 {
+        // SAFETY: a live client.
+        unsafe { sortie_request_pause(self.client, id) }
+    }
+
+    pub fn unpause(&self, id: u64) -> i32 {
+        // SAFETY: a live client.
+        unsafe { sortie_request_unpause(self.client, id) }
+    }
+
+    pub fn set_priority(&self, id: u64, priority: u32) -> i32 {
+        // SAFETY: a live client.
+        unsafe { sortie_request_set_priority(self.client, id, priority) }
+    }
+
     pub fn wait(&self, timeout: Duration) -> bool {
         let milliseconds = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
         // SAFETY: a live client.
