@@ -177,6 +177,11 @@
 #define SORTIE_ERROR_ENCODE 24
 
 /**
+ * sortie_event.error: SORTIE_CACHE_ONLY_IF_CACHED was asked for, and nothing is stored.
+ */
+#define SORTIE_ERROR_NOT_CACHED 25
+
+/**
  * A body's kind: the default. In a request: text for a body in memory, binary for a file. In an event: there is no body.
  */
 #define SORTIE_BODY_DEFAULT 0
@@ -350,6 +355,47 @@
  * sortie_request_desc.flags: with max_attempts, send a SORTIE_EVENT_RETRY for each attempt that is followed by another.
  */
 #define SORTIE_REQUEST_RETRY_EVENTS 2048
+
+/**
+ * sortie_request_desc.cache_mode: by the rules of HTTP. What is fresh answers, what is stale is asked about.
+ */
+#define SORTIE_CACHE_DEFAULT 0
+
+/**
+ * sortie_request_desc.cache_mode: neither answered by the cache nor kept in it.
+ */
+#define SORTIE_CACHE_NO_STORE 1
+
+/**
+ * sortie_request_desc.cache_mode: not answered by the cache, but kept in it.
+ */
+#define SORTIE_CACHE_RELOAD 2
+
+/**
+ * sortie_request_desc.cache_mode: what is stored is asked about even if it is fresh.
+ */
+#define SORTIE_CACHE_REVALIDATE 3
+
+/**
+ * sortie_request_desc.cache_mode: never go to the network. What is stored answers, fresh or stale; if nothing is, the
+ * request ends with SORTIE_ERROR_NOT_CACHED.
+ */
+#define SORTIE_CACHE_ONLY_IF_CACHED 4
+
+/**
+ * sortie_request_desc.cache_mode: what is stored answers, fresh or stale; if nothing is, the network.
+ */
+#define SORTIE_CACHE_FORCE 5
+
+/**
+ * sortie_event.flags: the cache gave the response, not the network.
+ */
+#define SORTIE_EVENT_FROM_CACHE 1
+
+/**
+ * sortie_event.flags: with SORTIE_EVENT_FROM_CACHE, the server had just said that it still holds.
+ */
+#define SORTIE_EVENT_REVALIDATED 2
 
 /**
  * sortie_client_config.flags: keep no cookies.
@@ -687,6 +733,20 @@ typedef struct {
      * The largest response body in a file, in bytes after decompression; no limit by default.
      */
     uint64_t max_file_bytes;
+    /**
+     * A folder of its own for what the HTTP cache keeps beyond the client's life: nothing else should lie there, though what
+     * does is left alone. It is made if it does not exist. For one client at a time: while another has it, creation fails
+     * with SORTIE_RESULT_PATH. NULL means that nothing is kept on disk.
+     */
+    const char *cache_directory;
+    /**
+     * How many bytes the cache keeps there; default 100 MiB. Only with cache_directory.
+     */
+    uint64_t max_cache_bytes;
+    /**
+     * How many bytes the cache keeps in memory; default 0. With neither this nor cache_directory there is no cache.
+     */
+    uint64_t max_memory_cache_bytes;
 } sortie_client_config;
 
 /**
@@ -902,6 +962,14 @@ typedef struct {
      * they decompress to.
      */
     uint32_t stream_window_bytes;
+    /**
+     * SORTIE_CACHE_*: how to use the client's cache, if it has one.
+     */
+    uint32_t cache_mode;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
 } sortie_request_desc;
 
 /**
@@ -976,9 +1044,9 @@ typedef struct {
      */
     uint32_t network;
     /**
-     * Zero.
+     * SORTIE_EVENT_* flags: SORTIE_EVENT_FROM_CACHE, SORTIE_EVENT_REVALIDATED.
      */
-    uint32_t reserved_flags;
+    uint32_t flags;
     /**
      * Of ENDED and RETRY events: the number of attempts made so far, else 0.
      */
@@ -1041,6 +1109,22 @@ typedef struct {
      * Connections made since creation.
      */
     uint64_t connections;
+    /**
+     * Hops that the cache answered without asking, since creation.
+     */
+    uint64_t cache_hits;
+    /**
+     * Hops that the cache answered after the server had said that what is stored holds.
+     */
+    uint64_t cache_revalidated;
+    /**
+     * Hops that the cache could have answered, and the network did.
+     */
+    uint64_t cache_misses;
+    /**
+     * Bytes that the cache holds now, in memory and on disk.
+     */
+    uint64_t cache_bytes;
 } sortie_stats;
 
 /**
@@ -1511,6 +1595,17 @@ sortie_result sortie_client_set_cookie(sortie_client *client, const char *url, c
  * @since          0.1.0
  */
 sortie_result sortie_client_clear_cookies(sortie_client *client);
+
+/**
+ * Forgets all that the HTTP cache has stored, in memory and on disk, for requests submitted after this call. What is on its
+ * way is not kept.
+ *
+ * @param client  a live client; must not be NULL
+ * @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, or SORTIE_RESULT_ARGUMENT if the client has no cache
+ * @threadsafety   any thread, except during sortie_client_destroy()
+ * @since          0.1.0
+ */
+sortie_result sortie_client_clear_cache(sortie_client *client);
 
 /**
  * Registers an answer made up for tests. From now on the first mock in order of registration that matches a hop's method

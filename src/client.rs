@@ -1,6 +1,7 @@
 //! The safe Rust facade: what a Rust engine uses directly, and what the C ABI is made of.
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -12,6 +13,7 @@ use parking_lot::Mutex;
 
 use crate::body::disk::{self, Op};
 use crate::budget::Budget;
+use crate::cache::{Cache, folder};
 use crate::config::Config;
 use crate::error::{Reason, Refusal};
 use crate::event::{Consumer, Event, Network, queue};
@@ -49,6 +51,14 @@ pub struct Stats {
     pub buffered_bytes: u64,
     /// Connections made since creation.
     pub connections: u64,
+    /// Hops that the cache answered without asking, since creation.
+    pub cache_hits: u64,
+    /// Hops that the cache answered after the server had said that what is stored holds.
+    pub cache_revalidated: u64,
+    /// Hops that the cache could have answered, and the network did.
+    pub cache_misses: u64,
+    /// Bytes that the cache holds now, in memory and on disk.
+    pub cache_bytes: u64,
 }
 
 /// An HTTP client for game loops. Submit from any thread, [`poll`](Client::poll) once a frame, never wait.
@@ -107,6 +117,7 @@ impl Client {
         config.check()?;
         let setup = Setup::new(&config)?;
         let cookies = Jar::open(config.cookie_file.as_deref())?;
+        let (cache, cache_lock) = open_cache(&config)?;
         let wake = Arc::new(Wake::new().map_err(refused_by_system)?);
         let config = Arc::new(config);
         let slots = Arc::new(Slots::new(config.max_requests));
@@ -143,6 +154,8 @@ impl Client {
         let (disk_ending, disk_wake) = (ending.clone(), Arc::clone(&wake));
         client.spawn("sortie-disk", move || {
             let _ending = disk_ending;
+            // The folder is ours as long as anything may be written there.
+            let _cache_lock = cache_lock;
             disk::run(&to_disk, &|| disk_wake.is_closing(), &|reply| {
                 let _ = commands.send(Command::Disk(reply));
                 disk_wake.wake();
@@ -154,7 +167,7 @@ impl Client {
             let commands = to_worker;
             let events = producer;
             worker::run(
-                Parts { config, setup, wake, commands, disk, events, budget, counters, cookies, lending },
+                Parts { config, setup, wake, commands, disk, events, budget, counters, cookies, cache, lending },
                 &ready,
             );
         })?;
@@ -235,6 +248,18 @@ impl Client {
     pub fn clear_cookies(&self) -> Result<(), Refusal> {
         self.check_cookies()?;
         self.command(Command::ClearCookies);
+        Ok(())
+    }
+
+    /// Forgets all that the cache has stored, for what is submitted from now on.
+    ///
+    /// # Errors
+    /// [`Reason::Argument`] if the client has none.
+    pub fn clear_cache(&self) -> Result<(), Refusal> {
+        if self.config.cache_directory.is_none() && self.config.max_memory_cache_bytes == 0 {
+            return Err(Refusal::new(Reason::Argument, "this client has no cache"));
+        }
+        self.command(Command::ClearCache);
         Ok(())
     }
 
@@ -396,6 +421,10 @@ impl Client {
             bytes_sent: counters.bytes_sent.load(Ordering::Relaxed),
             buffered_bytes: self.budget.held(),
             connections: counters.connections.load(Ordering::Relaxed),
+            cache_hits: counters.cache_hits.load(Ordering::Relaxed),
+            cache_revalidated: counters.cache_revalidated.load(Ordering::Relaxed),
+            cache_misses: counters.cache_misses.load(Ordering::Relaxed),
+            cache_bytes: counters.cache_bytes.load(Ordering::Relaxed),
         }
     }
 
@@ -425,6 +454,17 @@ impl Drop for Client {
             }
         }
     }
+}
+
+/// Opens the cache's folder, if it has one, and gives its lock. Reads names and sizes, no bodies.
+fn open_cache(config: &Config) -> Result<(Cache, Option<File>), Refusal> {
+    let memory = config.max_memory_cache_bytes;
+    let Some(path) = &config.cache_directory else { return Ok((Cache::new(None, &[], 0, memory).0, None)) };
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    let found = folder::open(&path)?;
+    let (cache, gone) = Cache::new(Some(path), &found.files, config.max_cache_bytes, memory);
+    folder::forget(&gone);
+    Ok((cache, Some(found.lock)))
 }
 
 fn refused_by_system(error: io::Error) -> Refusal {

@@ -131,6 +131,13 @@ pub struct Config {
     pub cookie_file: Option<PathBuf>,
     /// How often a watched host is looked at when nothing has changed.
     pub reachability_interval: Limit,
+    /// A folder of its own for what the HTTP cache keeps beyond the client's life; one client at a time. Made if it does not
+    /// exist.
+    pub cache_directory: Option<PathBuf>,
+    /// How much the cache keeps there, in bytes.
+    pub max_cache_bytes: u64,
+    /// How much the cache keeps in memory, in bytes. Without this and a directory there is no cache.
+    pub max_memory_cache_bytes: u64,
     /// Whether a request that no mock answers fails rather than go to the network.
     pub mocks_only: bool,
 }
@@ -165,6 +172,9 @@ impl Default for Config {
             cookies: true,
             cookie_file: None,
             reachability_interval: Limit::After(Duration::from_secs(30)),
+            cache_directory: None,
+            max_cache_bytes: 100 << 20,
+            max_memory_cache_bytes: 0,
             mocks_only: false,
         }
     }

@@ -124,6 +124,8 @@ numbered! {
         QueueTimeout = 23 => "the request waited longer than its limit",
         /// The request's text cannot be written in the charset that it is to be sent in.
         Encode = 24 => "the request body could not be encoded",
+        /// The request was to be answered by the cache alone, which has no answer.
+        NotCached = 25 => "the cache has no answer",
     }
 }
 
@@ -197,7 +199,7 @@ mod tests {
         let reasons: Vec<i32> = Reason::ALL.iter().map(|r| r.number()).collect();
         assert_eq!(reasons, (1..=17).map(|n| -n).collect::<Vec<i32>>());
         let kinds: Vec<u32> = ErrorKind::ALL.iter().map(|k| k.number()).collect();
-        assert_eq!(kinds, (1..=24).collect::<Vec<u32>>());
+        assert_eq!(kinds, (1..=25).collect::<Vec<u32>>());
     }
 
     #[test]

@@ -167,6 +167,10 @@ pub struct Response {
     /// What the body was written in before it was made UTF-8, by its name in the WHATWG Encoding Standard, and where that
     /// was found. `None` for bytes, files, and text that was asked for as it came.
     pub charset: Option<(Text, CharsetSource)>,
+    /// The cache gave it, not the network.
+    pub from_cache: bool,
+    /// The cache gave it after the server had said that it still holds.
+    pub revalidated: bool,
     /// The full path of the file that was written.
     pub file: Option<Text>,
     /// The URL that answered, after redirects; `None` if it is the one requested.

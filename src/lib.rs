@@ -10,6 +10,7 @@
 
 mod body;
 mod budget;
+mod cache;
 mod client;
 mod config;
 mod error;
@@ -33,8 +34,8 @@ pub use event::{BodyKind, CharsetSource, Event, EventKind, Network, Response, Ti
 pub use headers::Headers;
 pub use mock::Mock;
 pub use request::{
-    BaseDirectory, FileName, HttpVersion, Limit, MAX_HEADER_BYTES, MAX_URL_BYTES, Priority, Progress, Request, Retry,
-    SharedBytes,
+    BaseDirectory, CacheMode, FileName, HttpVersion, Limit, MAX_HEADER_BYTES, MAX_URL_BYTES, Priority, Progress,
+    Request, Retry, SharedBytes,
 };
 pub use slots::RequestId;
 pub use text::Text;

@@ -85,6 +85,24 @@ pub enum HttpVersion {
     Http2PriorKnowledge,
 }
 
+/// How a request uses the client's cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CacheMode {
+    /// By the rules of HTTP: what is fresh answers, what is stale is asked about.
+    #[default]
+    Default,
+    /// Neither answered by it nor kept.
+    NoStore,
+    /// Not answered by it, but kept.
+    Reload,
+    /// Asked about even if it is fresh.
+    Revalidate,
+    /// Answered by it, fresh or stale, or not at all.
+    OnlyIfCached,
+    /// Answered by it, fresh or stale, if there is something.
+    Force,
+}
+
 /// A time limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Limit {
@@ -252,6 +270,7 @@ pub struct Request {
     pub(crate) sync: bool,
     pub(crate) credentials: Credentials,
     pub(crate) cookies: bool,
+    pub(crate) cache_mode: CacheMode,
     pub(crate) expected: Expected,
     pub(crate) retry: Retry,
     pub(crate) resume: bool,
@@ -303,6 +322,7 @@ impl Request {
             sync: true,
             credentials,
             cookies: true,
+            cache_mode: CacheMode::Default,
             expected: Expected::default(),
             retry: Retry::default(),
             resume: false,
@@ -398,6 +418,13 @@ impl Request {
     #[must_use]
     pub fn cookies(mut self, cookies: bool) -> Request {
         self.cookies = cookies;
+        self
+    }
+
+    /// Says how to use the client's cache, if it has one.
+    #[must_use]
+    pub fn cache_mode(mut self, mode: CacheMode) -> Request {
+        self.cache_mode = mode;
         self
     }
 

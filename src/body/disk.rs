@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use cap_std::fs::OpenOptions;
@@ -17,9 +18,11 @@ use encoding_rs::Encoding;
 use super::compressing::{Compressed, Compressing};
 use super::form::{FormReader, Piece};
 use super::integrity::Expected;
-use super::part::{Part, failure, folder, no_waiting};
+use super::part::{Part, failure, folder as folder_of, no_waiting};
 use super::recoding::{Broken, Recoded, Recoding};
 use super::resume::{Left, Resumable, Start};
+use crate::cache::entry::Entry;
+use crate::cache::folder;
 use crate::error::{ErrorKind, Failure};
 use crate::slots::RequestId;
 use crate::text::Text;
@@ -78,6 +81,14 @@ pub(crate) enum Op {
     Read(Key, u64, usize),
     /// Close a file that was read.
     Close(Key),
+    /// Read what the cache has stored.
+    Recall(Key, PathBuf),
+    /// Write what the cache stores.
+    Keep(PathBuf, Arc<Entry>),
+    /// Note that the cache has used this.
+    Touch(PathBuf),
+    /// Remove what the cache has forgotten.
+    Forget(Vec<PathBuf>),
     /// Free a large body, which would take a frame too long.
     Free(Vec<u8>),
     /// Replace a file, readable by its owner alone.
@@ -111,6 +122,8 @@ pub(crate) enum Outcome {
     Compressed(Vec<u8>),
     /// Bytes from this offset. Fewer than asked for: the file ended there.
     Chunk(u64, Vec<u8>),
+    /// What the cache had stored, if it is there and whole.
+    Recalled(Option<Arc<Entry>>),
     /// A write to the file failed; it is let go of.
     WriteFailed(Failure),
     /// A read from the file failed; it is closed.
@@ -138,7 +151,7 @@ pub(crate) fn run(operations: &Receiver<Op>, closing: &dyn Fn() -> bool, reply: 
         if closing() {
             disk.discard_all();
             disk.closing = true;
-            if !matches!(operation, Some(Op::Save(..))) {
+            if !matches!(operation, Some(Op::Save(..) | Op::Forget(_))) {
                 continue;
             }
         }
@@ -178,7 +191,9 @@ impl Op {
             | Op::OpenCompressed(key, ..)
             | Op::OpenForm(key, _)
             | Op::Read(key, ..)
+            | Op::Recall(key, _)
             | Op::Close(key) => (Some(*key), false),
+            Op::Keep(..) | Op::Touch(_) | Op::Forget(_) => (None, false),
             Op::Free(_) | Op::Save(..) | Op::Closing | Op::Quit => (None, false),
         }
     }
@@ -388,6 +403,19 @@ impl Disk {
                 self.stop_compressing(key);
                 None
             }
+            Op::Recall(_, path) => Some(Outcome::Recalled(folder::recall(&path))),
+            Op::Keep(path, entry) => {
+                folder::keep(&path, &entry);
+                None
+            }
+            Op::Touch(path) => {
+                folder::touch(&path);
+                None
+            }
+            Op::Forget(paths) => {
+                folder::forget(&paths);
+                None
+            }
             Op::Free(bytes) => {
                 drop(bytes);
                 None
@@ -407,7 +435,7 @@ const SAVE_TRIES: u32 = 10;
 const SAVE_PAUSE: Duration = Duration::from_millis(5);
 
 /// Replaces a small file in one rename, readable by its owner alone.
-fn save(path: PathBuf, bytes: &[u8], sync: bool) -> Result<Text, Failure> {
+pub(crate) fn save(path: PathBuf, bytes: &[u8], sync: bool) -> Result<Text, Failure> {
     let location = Location { base: None, path };
     let mut tries = 1;
     let mut part = loop {
@@ -464,7 +492,7 @@ impl Reader {
     fn open_file(location: &Location) -> io::Result<(File, u64)> {
         let file = match &location.base {
             Some(_) => {
-                let (folder, name) = folder(location, false)?;
+                let (folder, name) = folder_of(location, false)?;
                 let mut options = OpenOptions::new();
                 options.read(true);
                 no_waiting(&mut options, false);

@@ -7,7 +7,7 @@ pub(crate) mod decoding;
 pub(crate) mod disk;
 pub(crate) mod form;
 pub(crate) mod integrity;
-mod part;
+pub(crate) mod part;
 pub(crate) mod recoding;
 pub(crate) mod resume;
 pub(crate) mod source;

@@ -19,7 +19,7 @@ use crate::error::{ErrorKind, Failure};
 use crate::text::Text;
 
 /// What a file is called while it is being written.
-pub(super) const PART_SUFFIX: &str = ".sortie-part";
+pub(crate) const PART_SUFFIX: &str = ".sortie-part";
 /// What says how to go on with it.
 const MARK_SUFFIX: &str = ".sortie-resume";
 /// The most that such a file says.

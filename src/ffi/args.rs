@@ -13,7 +13,9 @@ use crate::config::{ClientCertificate, Config, Pin, Proxy, Resolve, TlsVersion};
 use crate::error::{ErrorKind, Reason, Refusal};
 use crate::event::BodyKind;
 use crate::mock::Mock;
-use crate::request::{BaseDirectory, FileName, HttpVersion, Limit, Priority, Progress, Request, Retry, SharedBytes};
+use crate::request::{
+    BaseDirectory, CacheMode, FileName, HttpVersion, Limit, Priority, Progress, Request, Retry, SharedBytes,
+};
 
 /// A struct_size beyond this is a mistake, not a newer struct.
 const MAX_STRUCT: usize = 4096;
@@ -104,13 +106,13 @@ pub(super) unsafe trait Sized0: Copy {
 // SAFETY: repr(C), begins with struct_size, and consists of integers and raw pointers.
 unsafe impl Sized0 for sortie_request_desc {
     const NAME: &'static str = "sortie_request_desc";
-    const FIRST: usize = offset_of!(sortie_request_desc, stream_window_bytes) + size_of::<u32>();
+    const FIRST: usize = offset_of!(sortie_request_desc, reserved) + size_of::<u32>();
 }
 
 // SAFETY: repr(C), begins with struct_size, and consists of integers and raw pointers.
 unsafe impl Sized0 for sortie_client_config {
     const NAME: &'static str = "sortie_client_config";
-    const FIRST: usize = offset_of!(sortie_client_config, max_file_bytes) + size_of::<u64>();
+    const FIRST: usize = offset_of!(sortie_client_config, max_memory_cache_bytes) + size_of::<u64>();
 }
 
 // SAFETY: repr(C), begins with struct_size, and consists of integers and raw pointers.
@@ -128,7 +130,7 @@ unsafe impl Sized0 for sortie_timing {
 // SAFETY: repr(C), begins with struct_size, and consists of integers.
 unsafe impl Sized0 for sortie_stats {
     const NAME: &'static str = "sortie_stats";
-    const FIRST: usize = offset_of!(sortie_stats, connections) + size_of::<u64>();
+    const FIRST: usize = offset_of!(sortie_stats, cache_bytes) + size_of::<u64>();
 }
 
 /// Checks struct_size and returns it.
@@ -381,6 +383,18 @@ pub(super) unsafe fn request(desc: &sortie_request_desc) -> Result<Request, Refu
         SORTIE_HTTP_2_PRIOR_KNOWLEDGE => HttpVersion::Http2PriorKnowledge,
         other => return Err(out_of_range("http_version", other)),
     });
+    request = request.cache_mode(match desc.cache_mode {
+        SORTIE_CACHE_DEFAULT => CacheMode::Default,
+        SORTIE_CACHE_NO_STORE => CacheMode::NoStore,
+        SORTIE_CACHE_RELOAD => CacheMode::Reload,
+        SORTIE_CACHE_REVALIDATE => CacheMode::Revalidate,
+        SORTIE_CACHE_ONLY_IF_CACHED => CacheMode::OnlyIfCached,
+        SORTIE_CACHE_FORCE => CacheMode::Force,
+        other => return Err(out_of_range("cache_mode", other)),
+    });
+    if desc.reserved != 0 {
+        return Err(Refusal::new(Reason::Argument, "reserved must be 0"));
+    }
     if desc.max_redirects != 0 {
         request = request.max_redirects(desc.max_redirects)?;
     }
@@ -465,6 +479,14 @@ pub(super) unsafe fn config(c: &sortie_client_config) -> Result<Config, Refusal>
     config.resource_directory = path(c.resource_directory, "resource_directory")?;
     config.ca_file = path(c.ca_file, "ca_file")?;
     config.cookie_file = path(c.cookie_file, "cookie_file")?;
+    config.cache_directory = path(c.cache_directory, "cache_directory")?;
+    config.max_memory_cache_bytes = c.max_memory_cache_bytes;
+    if c.max_cache_bytes != 0 {
+        if config.cache_directory.is_none() {
+            return Err(Refusal::new(Reason::Argument, "max_cache_bytes is set without cache_directory"));
+        }
+        config.max_cache_bytes = c.max_cache_bytes;
+    }
 
     let number = |given: u32, default: u32| if given == 0 { default } else { given };
     config.max_active = number(c.max_active, config.max_active);

@@ -440,13 +440,16 @@ fn hand_out(event: Event) -> (sortie_event, Held) {
         bytes_estimated: estimated,
         details: ptr::null_mut(),
         network: network.flags(),
-        reserved_flags: 0,
+        flags: 0,
         attempts: 0,
         retry_delay_ms: 0,
         reserved: [0; 2],
     };
     if let Some(response) = &response {
         out.status = response.status.into();
+        let flag = |set, flag| if set { flag } else { 0 };
+        out.flags =
+            flag(response.from_cache, SORTIE_EVENT_FROM_CACHE) | flag(response.revalidated, SORTIE_EVENT_REVALIDATED);
         out.attempts = response.timing.attempts;
         out.retry_delay_ms = u32::try_from(response.retry_delay.as_millis()).unwrap_or(u32::MAX);
         if let Some(body) = &response.body {
@@ -545,6 +548,10 @@ pub unsafe extern "C" fn sortie_client_stats(client: *mut sortie_client, out: *m
             bytes_sent: stats.bytes_sent,
             buffered_bytes: stats.buffered_bytes,
             connections: stats.connections,
+            cache_hits: stats.cache_hits,
+            cache_revalidated: stats.cache_revalidated,
+            cache_misses: stats.cache_misses,
+            cache_bytes: stats.cache_bytes,
         };
         // SAFETY: the caller promises as many writable bytes as struct_size says.
         unsafe { write_struct(out, value) }
@@ -668,6 +675,21 @@ pub unsafe extern "C" fn sortie_client_clear_cookies(client: *mut sortie_client)
     guard_unit(|| {
         // SAFETY: the caller promises a live client.
         unsafe { reference(client, "client") }?.client.clear_cookies()
+    })
+}
+
+/// Forgets all that the HTTP cache has stored, in memory and on disk, for requests submitted after this call. What is on its
+/// way is not kept.
+///
+/// @param client  a live client; must not be NULL
+/// @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, or SORTIE_RESULT_ARGUMENT if the client has no cache
+/// @threadsafety   any thread, except during sortie_client_destroy()
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_client_clear_cache(client: *mut sortie_client) -> sortie_result {
+    guard_unit(|| {
+        // SAFETY: the caller promises a live client.
+        unsafe { reference(client, "client") }?.client.clear_cache()
     })
 }
 
@@ -1210,6 +1232,7 @@ mod tests {
             (SORTIE_ERROR_INTERNAL, ErrorKind::Internal),
             (SORTIE_ERROR_QUEUE_TIMEOUT, ErrorKind::QueueTimeout),
             (SORTIE_ERROR_ENCODE, ErrorKind::Encode),
+            (SORTIE_ERROR_NOT_CACHED, ErrorKind::NotCached),
         ] {
             assert_eq!(error, kind.number());
         }
@@ -1235,10 +1258,12 @@ mod tests {
         assert_eq!(offset_of!(sortie_event, network), 96);
         assert_eq!(offset_of!(sortie_event, attempts), 104);
         assert_eq!(offset_of!(sortie_event, reserved), 112);
-        assert_eq!(size_of::<sortie_request_desc>(), 216);
+        assert_eq!(size_of::<sortie_request_desc>(), 224);
+        assert_eq!(offset_of!(sortie_request_desc, cache_mode), 216);
         assert_eq!(offset_of!(sortie_request_desc, response_path), 88);
         assert_eq!(offset_of!(sortie_request_desc, max_body_bytes), 128);
-        assert_eq!(size_of::<sortie_client_config>(), 200);
+        assert_eq!(size_of::<sortie_client_config>(), 224);
+        assert_eq!(offset_of!(sortie_client_config, cache_directory), 200);
         assert_eq!(offset_of!(sortie_client_config, max_active), 56);
         assert_eq!(offset_of!(sortie_client_config, proxy), 160);
         assert_eq!(offset_of!(sortie_client_config, cookie_file), 176);
@@ -1247,7 +1272,7 @@ mod tests {
         assert_eq!(size_of::<sortie_pin>(), 24);
         assert_eq!(size_of::<sortie_client_certificate>(), 40);
         assert_eq!(size_of::<sortie_timing>(), 56);
-        assert_eq!(size_of::<sortie_stats>(), 72);
+        assert_eq!(size_of::<sortie_stats>(), 104);
         assert_eq!(size_of::<sortie_resolve>(), 32);
         assert_eq!(size_of::<sortie_mock>(), 72);
         assert_eq!(offset_of!(sortie_mock, body), 40);

@@ -113,6 +113,8 @@ pub const SORTIE_ERROR_INTERNAL: u32 = 22;
 pub const SORTIE_ERROR_QUEUE_TIMEOUT: u32 = 23;
 /// sortie_event.error: the request's text cannot be written in the charset that its Content-Type names.
 pub const SORTIE_ERROR_ENCODE: u32 = 24;
+/// sortie_event.error: SORTIE_CACHE_ONLY_IF_CACHED was asked for, and nothing is stored.
+pub const SORTIE_ERROR_NOT_CACHED: u32 = 25;
 
 /// A body's kind: the default. In a request: text for a body in memory, binary for a file. In an event: there is no body.
 pub const SORTIE_BODY_DEFAULT: u32 = 0;
@@ -201,6 +203,25 @@ pub const SORTIE_REQUEST_RESUME: u32 = 512;
 pub const SORTIE_REQUEST_RETRY_ANY_METHOD: u32 = 1024;
 /// sortie_request_desc.flags: with max_attempts, send a SORTIE_EVENT_RETRY for each attempt that is followed by another.
 pub const SORTIE_REQUEST_RETRY_EVENTS: u32 = 2048;
+
+/// sortie_request_desc.cache_mode: by the rules of HTTP. What is fresh answers, what is stale is asked about.
+pub const SORTIE_CACHE_DEFAULT: u32 = 0;
+/// sortie_request_desc.cache_mode: neither answered by the cache nor kept in it.
+pub const SORTIE_CACHE_NO_STORE: u32 = 1;
+/// sortie_request_desc.cache_mode: not answered by the cache, but kept in it.
+pub const SORTIE_CACHE_RELOAD: u32 = 2;
+/// sortie_request_desc.cache_mode: what is stored is asked about even if it is fresh.
+pub const SORTIE_CACHE_REVALIDATE: u32 = 3;
+/// sortie_request_desc.cache_mode: never go to the network. What is stored answers, fresh or stale; if nothing is, the
+/// request ends with SORTIE_ERROR_NOT_CACHED.
+pub const SORTIE_CACHE_ONLY_IF_CACHED: u32 = 4;
+/// sortie_request_desc.cache_mode: what is stored answers, fresh or stale; if nothing is, the network.
+pub const SORTIE_CACHE_FORCE: u32 = 5;
+
+/// sortie_event.flags: the cache gave the response, not the network.
+pub const SORTIE_EVENT_FROM_CACHE: u32 = 1;
+/// sortie_event.flags: with SORTIE_EVENT_FROM_CACHE, the server had just said that it still holds.
+pub const SORTIE_EVENT_REVALIDATED: u32 = 2;
 
 /// sortie_client_config.flags: keep no cookies.
 pub const SORTIE_CLIENT_NO_COOKIES: u32 = 1;
@@ -403,6 +424,14 @@ pub struct sortie_client_config {
     pub max_decompression_ratio: u32,
     /// The largest response body in a file, in bytes after decompression; no limit by default.
     pub max_file_bytes: u64,
+    /// A folder of its own for what the HTTP cache keeps beyond the client's life: nothing else should lie there, though what
+    /// does is left alone. It is made if it does not exist. For one client at a time: while another has it, creation fails
+    /// with SORTIE_RESULT_PATH. NULL means that nothing is kept on disk.
+    pub cache_directory: *const c_char,
+    /// How many bytes the cache keeps there; default 100 MiB. Only with cache_directory.
+    pub max_cache_bytes: u64,
+    /// How many bytes the cache keeps in memory; default 0. With neither this nor cache_directory there is no cache.
+    pub max_memory_cache_bytes: u64,
 }
 
 /// What a request is. Zero in any field but struct_size and url means the default, so
@@ -499,6 +528,10 @@ pub struct sortie_request_desc {
     /// the transfer pauses; default 262144, from 16384 to 1073741824. What is just being received comes on top: 16 KiB, or what
     /// they decompress to.
     pub stream_window_bytes: u32,
+    /// SORTIE_CACHE_*: how to use the client's cache, if it has one.
+    pub cache_mode: u32,
+    /// Must be 0.
+    pub reserved: u32,
 }
 
 /// An answer made up for tests, in place of a server's. Zero in any field but struct_size and url means the default, so
@@ -570,8 +603,8 @@ pub struct sortie_event {
     pub details: *mut c_void,
     /// SORTIE_NETWORK_* flags of a REACHABILITY event, else 0.
     pub network: u32,
-    /// Zero.
-    pub reserved_flags: u32,
+    /// SORTIE_EVENT_* flags: SORTIE_EVENT_FROM_CACHE, SORTIE_EVENT_REVALIDATED.
+    pub flags: u32,
     /// Of ENDED and RETRY events: the number of attempts made so far, else 0.
     pub attempts: u32,
     /// Of a RETRY event: how long until the next attempt.
@@ -628,4 +661,12 @@ pub struct sortie_stats {
     pub buffered_bytes: u64,
     /// Connections made since creation.
     pub connections: u64,
+    /// Hops that the cache answered without asking, since creation.
+    pub cache_hits: u64,
+    /// Hops that the cache answered after the server had said that what is stored holds.
+    pub cache_revalidated: u64,
+    /// Hops that the cache could have answered, and the network did.
+    pub cache_misses: u64,
+    /// Bytes that the cache holds now, in memory and on disk.
+    pub cache_bytes: u64,
 }

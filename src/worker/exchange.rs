@@ -14,6 +14,7 @@ use crossbeam_channel::Sender;
 use curl::easy::{Handler, ReadError, SeekResult, WriteError};
 use parking_lot::Mutex;
 
+use super::caching::Recorder;
 use super::retry::{self, Backoff};
 use crate::body::decoding::{Broken, Decoder};
 use crate::body::disk::{Key, Location, Op};
@@ -195,6 +196,19 @@ pub(super) struct Flow {
     pub(super) starved: bool,
     pub(super) connected: bool,
     pub(super) last_activity: Duration,
+    /// What is to be stored of it.
+    pub(super) recorder: Option<Box<Recorder>>,
+    /// When it was asked for, by the machine's clock.
+    pub(super) requested: u64,
+    /// It asks whether what is stored still holds.
+    pub(super) validating: bool,
+    /// What is stored may answer if the server cannot.
+    pub(super) fallback: bool,
+    /// What is stored answers instead.
+    pub(super) instead: bool,
+    /// It comes from the cache, and was found to hold.
+    pub(super) from_cache: bool,
+    pub(super) revalidated: bool,
     /// BEGAN has been sent.
     pub(super) began: bool,
     /// The furthest that progress was told of: it never goes back, even when a body is sent again.
@@ -252,6 +266,13 @@ impl Flow {
             starved: false,
             connected: false,
             last_activity: now,
+            recorder: None,
+            requested: 0,
+            validating: false,
+            fallback: false,
+            instead: false,
+            from_cache: false,
+            revalidated: false,
             began: false,
             told: 0,
         }
@@ -339,6 +360,14 @@ impl Flow {
         } else {
             self.headers.get("Content-Length").and_then(|length| length.trim().parse().ok()).unwrap_or(-1)
         };
+        let unwell = self.fallback && matches!(self.status, 500 | 502 | 503 | 504);
+        if unwell || (self.validating && self.status == 304) {
+            self.instead = true;
+            self.sink = Sink::Discard(0);
+            return true;
+        }
+        let (status, headers) = (self.status, &self.headers);
+        self.recorder = self.recorder.take().filter(|recorder| recorder.wants(status, headers));
         let redirects = self.follow_redirects && matches!(self.status, 301 | 302 | 303 | 307 | 308);
         if let Some(location) = self.headers.get("Location").filter(|_| redirects) {
             self.redirect = Some(location.to_owned());
@@ -439,6 +468,8 @@ impl Flow {
             status: self.status,
             headers: self.headers.clone(),
             effective_url: self.effective_url.clone(),
+            from_cache: self.from_cache,
+            revalidated: self.revalidated,
             ..Response::default()
         };
         outlet.events.push(Event {
@@ -486,10 +517,14 @@ impl Flow {
                 result.is_ok()
             }
         };
-        if took && self.redirect.is_none() && self.again.is_none() {
+        self.recorder =
+            self.recorder.take().filter(|_| took).and_then(|mut recorder| recorder.take(data).then_some(recorder));
+        if took && self.redirect.is_none() && self.again.is_none() && !self.instead {
             let count = data.len() as u64;
             self.received += count;
-            outlet.bytes_received.set(outlet.bytes_received.get() + count);
+            if !self.from_cache {
+                outlet.bytes_received.set(outlet.bytes_received.get() + count);
+            }
             if self.progress == Progress::Download {
                 self.tell_progress(outlet);
             }
@@ -749,6 +784,8 @@ pub(super) fn response_of(flow: &mut Flow, budget: Option<&Arc<Budget>>) -> Resp
         status: flow.status,
         headers: std::mem::take(&mut flow.headers),
         effective_url: flow.effective_url.take().filter(|_| flow.status != 0),
+        from_cache: flow.from_cache,
+        revalidated: flow.revalidated,
         ..Response::default()
     };
     if let (Sink::Memory(bytes), Some(budget)) = (std::mem::replace(&mut flow.sink, Sink::Undecided), budget) {

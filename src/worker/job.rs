@@ -1,6 +1,7 @@
 //! One accepted request on its way through the worker.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::{Position, Url};
@@ -13,11 +14,12 @@ use super::retry::{self, Backoff};
 use crate::body::content_type;
 use crate::body::disk::{Key, Op};
 use crate::body::resume::{Left, Resumable};
+use crate::cache::entry::Entry;
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure};
 use crate::event::{Event, EventKind, Network, Response, Timing};
 use crate::net::{Credential, Hop, Owner};
-use crate::request::{Credentials, HttpVersion, Request, RequestBody};
+use crate::request::{CacheMode, Credentials, HttpVersion, Request, RequestBody};
 use crate::slots::RequestId;
 use crate::text::Text;
 
@@ -89,6 +91,11 @@ pub(super) struct Job {
     pub(super) streamed: bool,
     /// It was made again after its connection had died.
     pub(super) restarted: bool,
+    /// What the disk has just read for it.
+    pub(super) recalled: Option<Arc<Entry>>,
+    /// What is stored and was asked about, and the fields that ask.
+    pub(super) cached: Option<Arc<Entry>>,
+    pub(super) validation: Vec<(&'static str, String)>,
     /// Its ENDED event has been sent.
     pub(super) ended: bool,
     outlet: Rc<Outlet>,
@@ -141,6 +148,9 @@ impl Job {
             paused: false,
             streamed: false,
             restarted: false,
+            recalled: None,
+            cached: None,
+            validation: Vec::new(),
             ended: false,
             outlet: Rc::clone(outlet),
             request,
@@ -221,6 +231,7 @@ impl Job {
             headers.push(("Range", range));
             headers.push(("If-Range", &left.validator));
         }
+        headers.extend(self.validation.iter().map(|(name, value)| (*name, value.as_str())));
         // Who sends cookies of their own sees to all of them.
         if let Some(cookies) = cookies.filter(|_| !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Cookie")))
         {
@@ -306,6 +317,13 @@ impl Job {
         idle && !self.restarted && !self.streamed && lost && self.is_idempotent()
     }
 
+    /// Whether the cache may have to do with the present hop.
+    pub(super) fn may_be_cached(&self) -> bool {
+        let request = &self.request;
+        let plain = matches!(self.method.as_str(), "GET" | "HEAD") && !self.has_body && !request.resume;
+        plain && request.cache_mode != CacheMode::NoStore
+    }
+
     /// Whether sending the present hop twice does no harm.
     pub(super) fn is_idempotent(&self) -> bool {
         matches!(self.method.as_str(), "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS")
@@ -354,7 +372,7 @@ impl Job {
             State::Running(peer) => {
                 let flow = peer.flow();
                 let step = match flow {
-                    Some(flow) if flow.connected => {
+                    Some(flow) if flow.connected || flow.from_cache => {
                         // Who waits for us does not stall.
                         let waits = flow.paused || flow.receive_paused || flow.send_paused;
                         let since = if waits { now } else { flow.last_activity };

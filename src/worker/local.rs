@@ -8,6 +8,7 @@ use std::time::Duration;
 use curl::easy::{Handler, ReadError, WriteError};
 
 use super::exchange::{Exchange, Flow, Notice, Outlet};
+use crate::cache::entry::Entry;
 use crate::error::Failure;
 use crate::headers::Headers;
 use crate::mock::Mock;
@@ -79,6 +80,14 @@ impl Answer {
             failure: mock.error.map(|kind| Failure::new(kind, format!("{}: {origin}: mocked", kind.text()))),
             bytes_per_second: mock.bytes_per_second,
         }
+    }
+}
+
+impl Answer {
+    /// What the cache has stored, as it is given out now.
+    pub(super) fn stored(entry: &Entry, now: u64) -> Answer {
+        let body: SharedBytes = Arc::<Vec<u8>>::clone(&entry.body);
+        Answer { head: entry.head_now(now), body, delay: Duration::ZERO, failure: None, bytes_per_second: None }
     }
 }
 

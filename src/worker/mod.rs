@@ -2,6 +2,7 @@
 //! request with exactly one event.
 
 mod admission;
+mod caching;
 pub(crate) mod cookies;
 mod deadlines;
 mod exchange;
@@ -30,6 +31,7 @@ use crate::body::disk::{Key, Op, Outcome, Reply};
 use crate::body::recoding::Recoding;
 use crate::body::source::{FileSource, Source};
 use crate::budget::Budget;
+use crate::cache::Cache;
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure};
 use crate::event::{EventKind, Producer, Response};
@@ -39,6 +41,7 @@ use crate::request::{Priority, Progress, Request, RequestBody};
 use crate::slots::RequestId;
 use crate::text::Text;
 use admission::{Admission, Protocol, Rank};
+use caching::Looked;
 use cookies::{Cookie, Jar};
 use deadlines::Deadlines;
 use exchange::{Exchange, Flow, Notice, Outlet, Sink};
@@ -68,6 +71,7 @@ pub(crate) enum Command {
     ClearCookies,
     Watch(RequestId, u64, Box<Host>),
     Unwatch(RequestId),
+    ClearCache,
     Mock(u64, Box<Mock>),
     Unmock(u64),
     Disk(Reply),
@@ -90,6 +94,10 @@ pub(crate) struct Counters {
     pub(crate) connections: AtomicU64,
     /// What the machine's network is like, as flags.
     pub(crate) network: AtomicU32,
+    pub(crate) cache_hits: AtomicU64,
+    pub(crate) cache_revalidated: AtomicU64,
+    pub(crate) cache_misses: AtomicU64,
+    pub(crate) cache_bytes: AtomicU64,
 }
 
 /// What the worker is given.
@@ -103,6 +111,7 @@ pub(crate) struct Parts {
     pub(crate) budget: Arc<Budget>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) cookies: Jar,
+    pub(crate) cache: Cache,
     /// Locked while a lent body is read; true once bodies are taken back.
     pub(crate) lending: Arc<Mutex<bool>>,
 }
@@ -179,6 +188,7 @@ struct Worker {
     deadlines: Deadlines,
     clock: Clock,
     cookies: Jar,
+    cache: Cache,
     mocks: Mocks,
     /// When the machine's network is looked at again.
     network_due: Option<Duration>,
@@ -201,7 +211,7 @@ struct Worker {
 
 impl Worker {
     fn new(parts: Parts) -> io::Result<Worker> {
-        let Parts { config, setup, wake, commands, disk, events, budget, counters, cookies, lending } = parts;
+        let Parts { config, setup, wake, commands, disk, events, budget, counters, cookies, cache, lending } = parts;
         let net = Net::new(&wake, idle_connections(&config))?;
         let outlet = Outlet {
             events,
@@ -231,6 +241,7 @@ impl Worker {
             outlet: Rc::new(outlet),
             deadlines: Deadlines::default(),
             cookies,
+            cache,
             mocks: Mocks::default(),
             network_due: Some(Duration::ZERO),
             clock: Clock { start: Instant::now(), stopped: Duration::ZERO, suspended: None },
@@ -307,6 +318,10 @@ impl Worker {
         counters.bytes_received.store(self.outlet.bytes_received.get(), Ordering::Relaxed);
         counters.bytes_sent.store(self.outlet.bytes_sent.get(), Ordering::Relaxed);
         counters.connections.store(self.connections, Ordering::Relaxed);
+        counters.cache_hits.store(self.cache.hits, Ordering::Relaxed);
+        counters.cache_revalidated.store(self.cache.revalidated, Ordering::Relaxed);
+        counters.cache_misses.store(self.cache.misses, Ordering::Relaxed);
+        counters.cache_bytes.store(self.cache.bytes(), Ordering::Relaxed);
     }
 
     // Commands.
@@ -337,6 +352,7 @@ impl Worker {
                     }
                     self.outlet.events.free(id);
                 }
+                Ok(Command::ClearCache) => self.clear_cache(),
                 Ok(Command::Mock(id, mock)) => self.mocks.add(id, *mock),
                 Ok(Command::Unmock(id)) => self.mocks.remove(id),
                 Ok(Command::Disk(reply)) => self.take_reply(reply),
@@ -482,6 +498,7 @@ impl Worker {
             match command {
                 Command::SetCookie(set) => self.set_cookie(*set),
                 Command::ClearCookies => self.clear_cookies(),
+                Command::ClearCache => self.clear_cache(),
                 _ => {}
             }
         }
@@ -516,6 +533,11 @@ impl Worker {
         if self.suspended() {
             self.save_cookies();
         }
+    }
+
+    fn clear_cache(&mut self) {
+        let outlet = &self.outlet;
+        self.cache.clear(&|operation| outlet.to_disk(operation));
     }
 
     fn save_cookies(&mut self) {
@@ -612,6 +634,11 @@ impl Worker {
             job.timing.attempts += 1;
             job.backoff = Backoff::after(job.timing.attempts, &job.request.retry, job.total_deadline(&self.config));
         }
+        if self.recall(&job) {
+            job.state = State::Opening;
+            self.put(job);
+            return;
+        }
         if let (true, Some(file)) = (job.request.resume, &job.request.response_file) {
             let (location, resumable) = (self.config.locate(file), Box::new(job.resumable()));
             self.outlet.to_disk(Op::Prepare(job.key(), location, job.request.expected, resumable));
@@ -678,23 +705,11 @@ impl Worker {
             let estimated = i64::try_from(length.unwrap_or(0)).unwrap_or(-1);
             self.outlet.events.push(job.event(EventKind::Began, 0, estimated, None));
         }
-        let mut flow = Box::new(Flow::new(job.id, &job.request, source, now));
-        flow.is_head = job.method == "HEAD";
-        flow.idempotent = job.is_idempotent();
-        flow.max_body = job.request.max_body_bytes.unwrap_or(self.config.max_body_bytes);
-        flow.max_file = job.request.max_file_bytes.unwrap_or(self.config.max_file_bytes);
-        flow.max_ratio = self.config.max_decompression_ratio;
-        flow.file = job.request.response_file.as_ref().map(|file| (job.key(), self.config.locate(file)));
-        flow.resumable = job.request.resume;
-        flow.paused = job.paused;
-        flow.left = job.left.as_ref().map(|(left, _)| left.clone());
-        (flow.began, flow.told) = (job.began, job.told);
-        flow.attempt = job.attempt;
-        flow.effective_url = job.effective_url();
-        flow.backoff = job.backoff.filter(|_| job.may_be_sent_twice());
-        flow.owner = job.owner;
-        if job.place.is_some_and(|host| self.admission.shares_connections(host)) {
-            flow.max_connections = MAX_HTTP2_CONNECTIONS;
+        let mut flow = self.flow_for(&job, source);
+        match self.look_up(&mut job, &mut flow) {
+            Looked::Answer(entry) => return self.answer_stored(job, flow, &entry),
+            Looked::Fail(failure) => return self.fail(job, flow, failure),
+            Looked::Ask => {}
         }
         if let Some(mock) = self.mocks.answer(&job.method, &job.url) {
             flow.decompress = job.hop(&self.config, length, None).compression || flow.resumable;
@@ -721,6 +736,38 @@ impl Worker {
         }
     }
 
+    /// The Cookie header of a job's present hop.
+    fn cookies_for(&mut self, job: &Job) -> Option<String> {
+        match &job.cookies {
+            _ if !job.request.cookies => None,
+            Some(pinned) => pinned.clone(),
+            None => self.cookies.header(&job.url),
+        }
+    }
+
+    /// The flow of a job's present hop.
+    fn flow_for(&self, job: &Job, source: Source) -> Box<Flow> {
+        let mut flow = Box::new(Flow::new(job.id, &job.request, source, self.now()));
+        flow.is_head = job.method == "HEAD";
+        flow.idempotent = job.is_idempotent();
+        flow.max_body = job.request.max_body_bytes.unwrap_or(self.config.max_body_bytes);
+        flow.max_file = job.request.max_file_bytes.unwrap_or(self.config.max_file_bytes);
+        flow.max_ratio = self.config.max_decompression_ratio;
+        flow.file = job.request.response_file.as_ref().map(|file| (job.key(), self.config.locate(file)));
+        flow.resumable = job.request.resume;
+        flow.paused = job.paused;
+        flow.left = job.left.as_ref().map(|(left, _)| left.clone());
+        (flow.began, flow.told) = (job.began, job.told);
+        flow.attempt = job.attempt;
+        flow.effective_url = job.effective_url();
+        flow.backoff = job.backoff.filter(|_| job.may_be_sent_twice());
+        flow.owner = job.owner;
+        if job.place.is_some_and(|host| self.admission.shares_connections(host)) {
+            flow.max_connections = MAX_HTTP2_CONNECTIONS;
+        }
+        flow
+    }
+
     fn run_on_handle(&mut self, job: &Job, mut flow: Box<Flow>, body: Option<u64>) -> Result<Active<Exchange>, String> {
         let mut easy = match self.pool.pop() {
             Some(easy) => easy,
@@ -729,11 +776,7 @@ impl Worker {
                 Easy::new(exchange, &self.setup, &self.net)?
             }
         };
-        let cookies = match &job.cookies {
-            _ if !job.request.cookies => None,
-            Some(pinned) => pinned.clone(),
-            None => self.cookies.header(&job.url),
-        };
+        let cookies = self.cookies_for(job);
         let hop = job.hop(&self.config, body, cookies.as_deref());
         easy.prepare(&hop, &self.setup)?;
         // Who did not ask for compression gets what comes as it is; but a file is not to be compressed unawares.
@@ -872,7 +915,7 @@ impl Worker {
             return self.try_again(job, &mut flow);
         }
         // What becomes of such a response's body does not matter.
-        let decided = redirect.is_some() || (failure.is_none() && flow.again.is_some());
+        let decided = redirect.is_some() || (failure.is_none() && (flow.again.is_some() || flow.instead));
         let failure = match code {
             Some(code) if failure.is_none() && code != curl_sys::CURLE_OK && !decided => {
                 if flow.crowded {
@@ -918,13 +961,23 @@ impl Worker {
             job.afresh = true;
             return self.try_again(job, &mut flow);
         }
-        let decided = redirect.is_some() || flow.again.is_some();
+        let decided = redirect.is_some() || flow.again.is_some() || flow.instead;
         let failure = failure.or_else(|| flow.incomplete().filter(|_| !decided));
         self.conclude(job, flow, failure, redirect);
     }
 
     /// A hop is over: its request fails, is made again, follows a redirect, or has its response.
     fn conclude(&mut self, job: Box<Job>, mut flow: Box<Flow>, failure: Option<Failure>, redirect: Option<String>) {
+        let instead = match &failure {
+            None => flow.instead,
+            Some(failure) => flow.fallback && flow.status == 0 && retry::is_worth_another(failure.kind, true),
+        };
+        if instead {
+            return self.answer_instead(job, flow);
+        }
+        if failure.is_none() {
+            self.note_response(&job, &mut flow, redirect.is_some());
+        }
         match (failure, redirect, flow.again.take()) {
             (Some(failure), _, _) => match job.wait_after(&failure, self.now()) {
                 Some(delay) => self.rest(job, flow, Some(failure), delay),
@@ -1163,6 +1216,13 @@ impl Worker {
                     let range = format!("bytes={}-", left.offset);
                     (left, range)
                 });
+                return self.start(job, Source::None);
+            }
+            (Outcome::Recalled(entry), State::Opening) => {
+                if entry.is_none() {
+                    self.cache.lost(&job.url);
+                }
+                job.recalled = entry;
                 return self.start(job, Source::None);
             }
             (Outcome::Chunk(offset, bytes), State::Running(active)) => {

@@ -52,7 +52,7 @@ static void check_layouts(void)
     AT(sortie_resolve, reserved, 28);
 
     /* Structs that begin with their size may grow, their first fields stay. */
-    CHECK(sizeof(sortie_client_config) >= 200);
+    CHECK(sizeof(sortie_client_config) >= 224);
     AT(sortie_client_config, struct_size, 0);
     AT(sortie_client_config, flags, 4);
     AT(sortie_client_config, user_agent, 8);
@@ -86,8 +86,11 @@ static void check_layouts(void)
     AT(sortie_client_config, reachability_interval_ms, 184);
     AT(sortie_client_config, max_decompression_ratio, 188);
     AT(sortie_client_config, max_file_bytes, 192);
+    AT(sortie_client_config, cache_directory, 200);
+    AT(sortie_client_config, max_cache_bytes, 208);
+    AT(sortie_client_config, max_memory_cache_bytes, 216);
 
-    CHECK(sizeof(sortie_request_desc) >= 216);
+    CHECK(sizeof(sortie_request_desc) >= 224);
     AT(sortie_request_desc, struct_size, 0);
     AT(sortie_request_desc, flags, 4);
     AT(sortie_request_desc, url, 8);
@@ -125,6 +128,8 @@ static void check_layouts(void)
     AT(sortie_request_desc, form_parts, 200);
     AT(sortie_request_desc, form_part_count, 208);
     AT(sortie_request_desc, stream_window_bytes, 212);
+    AT(sortie_request_desc, cache_mode, 216);
+    AT(sortie_request_desc, reserved, 220);
 
     CHECK(sizeof(sortie_mock) >= 72);
     AT(sortie_mock, struct_size, 0);
@@ -157,7 +162,7 @@ static void check_layouts(void)
     AT(sortie_event, bytes_estimated, 80);
     AT(sortie_event, details, 88);
     AT(sortie_event, network, 96);
-    AT(sortie_event, reserved_flags, 100);
+    AT(sortie_event, flags, 100);
     AT(sortie_event, attempts, 104);
     AT(sortie_event, retry_delay_ms, 108);
     AT(sortie_event, reserved, 112);
@@ -172,7 +177,7 @@ static void check_layouts(void)
     AT(sortie_timing, first_byte_us, 40);
     AT(sortie_timing, total_us, 48);
 
-    CHECK(sizeof(sortie_stats) >= 72);
+    CHECK(sizeof(sortie_stats) >= 104);
     AT(sortie_stats, struct_size, 0);
     AT(sortie_stats, waiting, 4);
     AT(sortie_stats, active, 8);
@@ -184,6 +189,10 @@ static void check_layouts(void)
     AT(sortie_stats, bytes_sent, 48);
     AT(sortie_stats, buffered_bytes, 56);
     AT(sortie_stats, connections, 64);
+    AT(sortie_stats, cache_hits, 72);
+    AT(sortie_stats, cache_revalidated, 80);
+    AT(sortie_stats, cache_misses, 88);
+    AT(sortie_stats, cache_bytes, 96);
 }
 
 static void check_numbers(void)
@@ -239,6 +248,7 @@ static void check_numbers(void)
     CHECK_EQUAL(SORTIE_ERROR_INTERNAL, 22);
     CHECK_EQUAL(SORTIE_ERROR_QUEUE_TIMEOUT, 23);
     CHECK_EQUAL(SORTIE_ERROR_ENCODE, 24);
+    CHECK_EQUAL(SORTIE_ERROR_NOT_CACHED, 25);
 
     CHECK_EQUAL(SORTIE_BODY_DEFAULT, 0);
     CHECK_EQUAL(SORTIE_BODY_TEXT, 1);
@@ -275,6 +285,14 @@ static void check_numbers(void)
     CHECK_EQUAL(SORTIE_REQUEST_RETRY_EVENTS, 2048);
     CHECK_EQUAL(SORTIE_CLIENT_NO_COOKIES, 1);
     CHECK_EQUAL(SORTIE_CLIENT_MOCKS_ONLY, 2);
+    CHECK_EQUAL(SORTIE_CACHE_DEFAULT, 0);
+    CHECK_EQUAL(SORTIE_CACHE_NO_STORE, 1);
+    CHECK_EQUAL(SORTIE_CACHE_RELOAD, 2);
+    CHECK_EQUAL(SORTIE_CACHE_REVALIDATE, 3);
+    CHECK_EQUAL(SORTIE_CACHE_ONLY_IF_CACHED, 4);
+    CHECK_EQUAL(SORTIE_CACHE_FORCE, 5);
+    CHECK_EQUAL(SORTIE_EVENT_FROM_CACHE, 1);
+    CHECK_EQUAL(SORTIE_EVENT_REVALIDATED, 2);
     CHECK_EQUAL(SORTIE_NETWORK_REACHABLE, 1);
     CHECK_EQUAL(SORTIE_NETWORK_CONNECTION_REQUIRED, 2);
     CHECK_EQUAL(SORTIE_NETWORK_CONNECTION_ON_DEMAND, 4);

@@ -21,6 +21,9 @@ pub use sortie::ffi::*;
 /// How long anything may take before a test fails. Far more than any of it needs.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
+/// The flags of a response that was stored and still holds.
+pub const FROM_CACHE_REVALIDATED: u32 = SORTIE_EVENT_FROM_CACHE | SORTIE_EVENT_REVALIDATED;
+
 /// What out parameters hold before a call, to see that a refused one left them alone.
 pub const UNTOUCHED: u64 = 0x5047_4f52_5449_4521;
 
@@ -118,6 +121,9 @@ pub struct Setup {
     pub flags: u32,
     pub cookie_file: Option<PathBuf>,
     pub reachability_interval_ms: u32,
+    pub cache_directory: Option<PathBuf>,
+    pub max_cache_bytes: u64,
+    pub max_memory_cache_bytes: u64,
 }
 
 impl Default for Setup {
@@ -151,6 +157,9 @@ impl Default for Setup {
             flags: 0,
             cookie_file: None,
             reachability_interval_ms: 0,
+            cache_directory: None,
+            max_cache_bytes: 0,
+            max_memory_cache_bytes: 0,
         }
     }
 }
@@ -225,6 +234,9 @@ impl Setup {
         config.flags = self.flags;
         config.cookie_file = path(&mut strings, &self.cookie_file);
         config.reachability_interval_ms = self.reachability_interval_ms;
+        config.cache_directory = path(&mut strings, &self.cache_directory);
+        config.max_cache_bytes = self.max_cache_bytes;
+        config.max_memory_cache_bytes = self.max_memory_cache_bytes;
         create_raw(&config)
     }
 
@@ -302,6 +314,7 @@ pub struct Req {
     pub max_attempts: u32,
     pub retry_delay_ms: u32,
     pub max_retry_delay_ms: u32,
+    pub cache_mode: u32,
     pub attempt_timeout_ms: u32,
     pub stream_window_bytes: u32,
     pub form: Option<Vec<Part>>,
@@ -389,6 +402,7 @@ impl Req {
         max_attempts: u32,
         retry_delay_ms: u32,
         max_retry_delay_ms: u32,
+        cache_mode: u32,
         attempt_timeout_ms: u32,
         stream_window_bytes: u32,
     }
@@ -475,6 +489,7 @@ impl Req {
         desc.max_attempts = self.max_attempts;
         desc.retry_delay_ms = self.retry_delay_ms;
         desc.max_retry_delay_ms = self.max_retry_delay_ms;
+        desc.cache_mode = self.cache_mode;
         desc.attempt_timeout_ms = self.attempt_timeout_ms;
         desc.stream_window_bytes = self.stream_window_bytes;
         let parts: Vec<_> = self.form.iter().flatten().map(|part| part.raw(&mut strings)).collect();
@@ -577,6 +592,7 @@ pub struct Event {
     pub effective_url: Option<String>,
     pub status_line: Option<String>,
     pub network: u32,
+    pub flags: u32,
     pub attempts: u32,
     pub retry_delay_ms: u32,
     pub timing: Option<Timing>,
@@ -597,7 +613,7 @@ pub struct Timing {
 impl Event {
     /// Copies an event of the last poll and checks what every event promises.
     pub fn copy(event: &sortie_event) -> Event {
-        assert_eq!((event.reserved_flags, event.reserved), (0, [0; 2]), "the tail is zero");
+        assert_eq!(event.reserved, [0; 2], "the tail is zero");
         let types = [
             SORTIE_EVENT_BEGAN,
             SORTIE_EVENT_PROGRESS,
@@ -633,6 +649,7 @@ impl Event {
             // SAFETY: an event of the last poll.
             status_line: copy_text(unsafe { sortie_event_status_line(event) }),
             network: event.network,
+            flags: event.flags,
             attempts: event.attempts,
             retry_delay_ms: event.retry_delay_ms,
             timing: copy_timing(event),
@@ -655,7 +672,8 @@ impl Event {
         assert!(!retry || self.error != SORTIE_ERROR_NONE || self.status != 0, "RETRY says why: {self:?}");
         assert!(retry || self.retry_delay_ms == 0, "{self:?}");
         assert!(ended || retry || self.attempts == 0, "{self:?}");
-        assert!(self.error <= SORTIE_ERROR_ENCODE, "{self:?}");
+        assert!([0, SORTIE_EVENT_FROM_CACHE, FROM_CACHE_REVALIDATED].contains(&self.flags), "{self:?}");
+        assert!(self.error <= SORTIE_ERROR_NOT_CACHED, "{self:?}");
         assert!(
             self.file_path.is_none() || (ended && self.error == SORTIE_ERROR_NONE && self.body.is_none()),
             "{self:?}"
@@ -912,6 +930,11 @@ impl Host {
         unsafe { sortie_client_unmock(self.client, id) }
     }
 
+    pub fn clear_cache(&self) -> i32 {
+        // SAFETY: a live client.
+        unsafe { sortie_client_clear_cache(self.client) }
+    }
+
     pub fn clear_cookies(&self) -> i32 {
         // SAFETY: a live client.
         unsafe { sortie_client_clear_cookies(self.client) }
@@ -1128,6 +1151,10 @@ impl Host {
             bytes_sent: stats.bytes_sent,
             buffered_bytes: stats.buffered_bytes,
             connections: stats.connections,
+            cache_hits: stats.cache_hits,
+            cache_revalidated: stats.cache_revalidated,
+            cache_misses: stats.cache_misses,
+            cache_bytes: stats.cache_bytes,
         }
     }
 }
@@ -1145,6 +1172,10 @@ pub struct Stats {
     pub bytes_sent: u64,
     pub buffered_bytes: u64,
     pub connections: u64,
+    pub cache_hits: u64,
+    pub cache_revalidated: u64,
+    pub cache_misses: u64,
+    pub cache_bytes: u64,
 }
 
 /// Waits for something that nobody signals.

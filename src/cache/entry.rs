@@ -1,0 +1,174 @@
+//! A stored response, and how it lies in a file: a mark, a checksum of all that follows it, the head's length, the head as
+//! lines, and the body as it came over the wire.
+
+use std::sync::Arc;
+
+use flate2::Crc;
+
+use super::rules::{self, Asked, Control, Times};
+use crate::headers::Headers;
+
+/// What each file begins with.
+pub(super) const MARK: &[u8; 8] = b"SORTIEC1";
+/// The mark, the checksum, the head's length.
+const PREFIX: usize = 16;
+
+/// A response to a GET. Its head has what is kept, with the status line.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) url: String,
+    pub(crate) times: Times,
+    /// Whether compression was asked for, and is undone.
+    pub(crate) compression: bool,
+    pub(crate) variant: u64,
+    pub(crate) status: u16,
+    pub(crate) head: Lines,
+    pub(crate) body: Arc<Vec<u8>>,
+}
+
+/// Header fields that can be compared.
+#[derive(Clone, Debug)]
+pub(crate) struct Lines(pub(crate) Headers);
+
+impl PartialEq for Lines {
+    fn eq(&self, other: &Lines) -> bool {
+        self.0.status_line() == other.0.status_line() && self.0.iter().eq(other.0.iter())
+    }
+}
+
+impl Eq for Lines {}
+
+impl Entry {
+    pub(crate) fn headers(&self) -> &Headers {
+        &self.head.0
+    }
+
+    /// Whether it is an answer to this request at all, fresh or not.
+    pub(crate) fn answers(&self, url: &str, compression: bool, asked: &Asked<'_>) -> bool {
+        self.url == url && self.compression == compression && asked.variant(self.headers()) == Some(self.variant)
+    }
+
+    pub(crate) fn is_fresh_for(&self, asked: &Control, now: u64) -> bool {
+        rules::is_fresh_for(asked, self.status, self.headers(), self.times, now)
+    }
+
+    pub(crate) fn is_good_for_errors(&self, asked: &Control, now: u64) -> bool {
+        rules::is_good_for_errors(asked, self.status, self.headers(), self.times, now)
+    }
+
+    /// The head as it is given out now: with its Age, and the length of what is stored.
+    pub(crate) fn head_now(&self, now: u64) -> Headers {
+        let mut head = Headers::new();
+        head.begin(self.headers().status_line().unwrap_or_default());
+        let ours = |name: &str| name.eq_ignore_ascii_case("Age") || name.eq_ignore_ascii_case("Content-Length");
+        let fields = self.headers().iter().filter(|(name, _)| !ours(name));
+        fields.for_each(|(name, value)| head.push(name, value));
+        let most = u64::from(u32::MAX >> 1);
+        head.push("Age", &rules::age(self.headers(), self.times, now).min(most).to_string());
+        if self.status != 204 {
+            head.push("Content-Length", &self.body.len().to_string());
+        }
+        head
+    }
+
+    fn lines(&self) -> String {
+        let Times { requested, responded } = self.times;
+        let (url, compression, variant) = (&self.url, u8::from(self.compression), self.variant);
+        let mut lines = format!("{url}\n{requested} {responded} {compression} {variant} {}\n", self.status);
+        lines.push_str(self.headers().status_line().unwrap_or_default());
+        for (name, value) in self.headers().iter() {
+            lines.push_str(&format!("\n{name}:{value}"));
+        }
+        lines
+    }
+
+    /// How many bytes it takes in a file; about as many in memory.
+    pub(crate) fn size(&self) -> u64 {
+        (PREFIX + self.lines().len() + self.body.len()) as u64
+    }
+
+    /// As it lies in a file.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let lines = self.lines();
+        let mut bytes = Vec::with_capacity(PREFIX + lines.len() + self.body.len());
+        bytes.extend_from_slice(MARK);
+        bytes.extend_from_slice(&[0; 4]);
+        bytes.extend_from_slice(&u32::try_from(lines.len()).unwrap_or(u32::MAX).to_le_bytes());
+        bytes.extend_from_slice(lines.as_bytes());
+        bytes.extend_from_slice(&self.body);
+        let sum = checksum(bytes.get(12..).unwrap_or(&[])).to_le_bytes();
+        if let Some(place) = bytes.get_mut(8..12) {
+            place.copy_from_slice(&sum);
+        }
+        bytes
+    }
+
+    /// What `encode` made; `None` if a bit of it is not as it was.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Entry> {
+        let number = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+        if !bytes.starts_with(MARK) || number(8)? != checksum(bytes.get(12..)?) {
+            return None;
+        }
+        let end = PREFIX.checked_add(usize::try_from(number(12)?).ok()?)?;
+        let mut lines = std::str::from_utf8(bytes.get(PREFIX..end)?).ok()?.split('\n');
+        let url = lines.next()?.to_owned();
+        let mut numbers = lines.next()?.split(' ').map(str::parse::<u64>);
+        let mut next = || numbers.next()?.ok();
+        let times = Times { requested: next()?, responded: next()? };
+        let (compression, variant, status) = (next()? != 0, next()?, u16::try_from(next()?).ok()?);
+        let mut head = Headers::new();
+        head.begin(lines.next()?);
+        for line in lines {
+            let (name, value) = line.split_once(':')?;
+            head.push(name, value);
+        }
+        let body = Arc::new(bytes.get(end..)?.to_vec());
+        Some(Entry { url, times, compression, variant, status, head: Lines(head), body })
+    }
+}
+
+fn checksum(bytes: &[u8]) -> u32 {
+    let mut crc = Crc::new();
+    crc.update(bytes);
+    crc.sum()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(crate) fn entry(url: &str, body: &[u8]) -> Entry {
+        let mut head = Headers::new();
+        head.begin("HTTP/1.1 200 OK");
+        head.push("ETag", "\"ä: b\"");
+        head.push("Empty", "");
+        let times = Times { requested: 5, responded: 7 };
+        let body = Arc::new(body.to_vec());
+        Entry { url: url.into(), times, compression: true, variant: 9, status: 200, head: Lines(head), body }
+    }
+
+    #[test]
+    fn an_entry_comes_back_as_it_was() {
+        for body in [&b""[..], b"a\nb\0c"] {
+            let entry = entry("http://x/?a=b", body);
+            let bytes = entry.encode();
+            assert_eq!(bytes.len() as u64, entry.size());
+            assert_eq!(Entry::decode(&bytes), Some(entry));
+        }
+    }
+
+    #[test]
+    fn what_is_cut_or_changed_is_none() {
+        let bytes = entry("http://x/", b"body").encode();
+        for length in 0..bytes.len() {
+            assert_eq!(Entry::decode(&bytes[..length]), None, "{length}");
+        }
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1;
+            assert_eq!(Entry::decode(&changed), None, "{at}");
+        }
+        let longer = [&bytes[..], b"x"].concat();
+        assert_eq!(Entry::decode(&longer), None);
+    }
+}

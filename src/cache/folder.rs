@@ -1,0 +1,162 @@
+//! The folder that stored responses lie in, a file each. Only the disk's thread comes here, but for the opening.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::entry::{Entry, MARK};
+use crate::body::disk::save;
+use crate::body::part::PART_SUFFIX;
+use crate::error::{Reason, Refusal};
+
+/// What the names of our files end with, after 16 hexadecimal digits.
+const SUFFIX: &str = ".sortie-cache";
+/// What is locked while a client has the folder.
+const LOCK: &str = "lock.sortie-cache";
+
+/// What was found in a folder.
+pub(crate) struct Found {
+    /// Held as long as the folder is used.
+    pub(crate) lock: File,
+    /// Keys and sizes, the one used longest ago first.
+    pub(crate) files: Vec<(u64, u64)>,
+}
+
+/// Where an entry lies.
+pub(super) fn path(folder: &Path, key: u64) -> PathBuf {
+    folder.join(format!("{key:016x}{SUFFIX}"))
+}
+
+/// The key that a name of ours tells.
+fn key_of(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(SUFFIX).filter(|digits| digits.len() == 16)?;
+    let lower = digits.bytes().all(|digit| digit.is_ascii_digit() || matches!(digit, b'a'..=b'f'));
+    u64::from_str_radix(digits, 16).ok().filter(|_| lower)
+}
+
+/// Makes a folder ours and looks at what lies in it. What a killed process has left half written is removed; what is not
+/// ours is left alone.
+pub(crate) fn open(folder: &Path) -> Result<Found, Refusal> {
+    let refuse = |why: &str| Refusal::new(Reason::Path, format!("cache_directory '{}' {why}", folder.display()));
+    let cannot = |error: io::Error| refuse(&format!("cannot be used: {error}"));
+    if folder.as_os_str().is_empty() {
+        return Err(Refusal::new(Reason::Path, "cache_directory is empty"));
+    }
+    fs::create_dir_all(folder).map_err(cannot)?;
+    let lock = File::options().create(true).append(true).open(folder.join(LOCK)).map_err(cannot)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(refuse("is used by another client")),
+        // A file system without locks: nothing can be told of others there.
+        Err(TryLockError::Error(_)) => {}
+    }
+    let mut files = Vec::new();
+    for file in fs::read_dir(folder).map_err(cannot)?.flatten() {
+        let name = file.file_name();
+        let Some(name) = name.to_str() else { continue };
+        if name.strip_suffix(PART_SUFFIX).and_then(key_of).is_some() {
+            let _ = fs::remove_file(file.path());
+        } else if let (Some(key), Ok(metadata)) = (key_of(name), file.metadata())
+            && has_mark(&file.path())
+        {
+            files.push((metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH), key, metadata.len()));
+        }
+    }
+    files.sort_unstable();
+    Ok(Found { lock, files: files.into_iter().map(|(_, key, size)| (key, size)).collect() })
+}
+
+fn has_mark(path: &Path) -> bool {
+    let mut mark = [0; MARK.len()];
+    // Opening anything else might wait.
+    let is_file = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file());
+    is_file && File::open(path).is_ok_and(|mut file| file.read_exact(&mut mark).is_ok() && mark == *MARK)
+}
+
+/// Writes an entry. One whose place something else has taken is not kept; nor is one for which there is no room.
+pub(crate) fn keep(path: &Path, entry: &Entry) {
+    if fs::symlink_metadata(path).is_ok() && !has_mark(path) {
+        return;
+    }
+    // Not synced: what a power cut leaves of it the checksum tells.
+    if save(path.to_owned(), &entry.encode(), false).is_err() {
+        // What it was to replace no longer holds.
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// Reads an entry; `None` if it is not there, or not whole. What is ours and not whole is removed.
+pub(crate) fn recall(path: &Path) -> Option<Arc<Entry>> {
+    let bytes = fs::read(path).ok()?;
+    let entry = Entry::decode(&bytes);
+    if entry.is_none() && bytes.starts_with(MARK) {
+        let _ = fs::remove_file(path);
+    }
+    entry.map(Arc::new)
+}
+
+/// Notes that an entry was used, for the next client that opens the folder.
+pub(crate) fn touch(path: &Path) {
+    let _ = File::options().write(true).open(path).and_then(|file| file.set_modified(SystemTime::now()));
+}
+
+/// Removes entries.
+pub(crate) fn forget(paths: &[PathBuf]) {
+    for path in paths {
+        let _ = fs::remove_file(path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::entry::tests::entry;
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn what_is_ours_is_found_in_the_order_of_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |key| path(folder.path(), key);
+        for key in [3, 1, 2] {
+            keep(&at(key), &entry("http://x/", b"body"));
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(10 - key);
+            File::options().write(true).open(at(key)).unwrap().set_modified(time).unwrap();
+        }
+        touch(&at(3));
+        let foreign = ["0000000000000004.sortie-cache", "notes.txt", "5.sortie-cache", "x.sortie-part"];
+        foreign.iter().for_each(|name| fs::write(folder.path().join(name), "not ours").unwrap());
+        fs::create_dir(at(6)).unwrap();
+        fs::write(folder.path().join("0000000000000007.sortie-cache.sortie-part"), "half").unwrap();
+        let found = open(folder.path()).unwrap();
+        assert_eq!(found.files.iter().map(|(key, _)| *key).collect::<Vec<_>>(), [2, 1, 3]);
+        assert_eq!(found.files[0].1, entry("http://x/", b"body").size());
+        assert_eq!(open(folder.path()).err().unwrap().reason, Reason::Path, "locked");
+        drop(found);
+        assert!(open(folder.path()).is_ok());
+        keep(&at(4), &entry("http://x/", b"body"));
+        assert_eq!(fs::read(at(4)).unwrap(), b"not ours");
+        assert!(foreign.iter().all(|name| folder.path().join(name).exists()));
+        assert!(!folder.path().join("0000000000000007.sortie-cache.sortie-part").exists());
+    }
+
+    #[test]
+    fn what_is_not_whole_is_not_recalled() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = path(folder.path(), 1);
+        assert_eq!(recall(&at), None);
+        keep(&at, &entry("http://x/", b"body"));
+        assert_eq!(*recall(&at).unwrap(), entry("http://x/", b"body"));
+        let bytes = fs::read(&at).unwrap();
+        fs::write(&at, &bytes[..bytes.len() - 1]).unwrap();
+        assert!(recall(&at).is_none() && !at.exists());
+        // One that cannot be replaced goes all the same.
+        keep(&at, &entry("http://x/", b"old"));
+        fs::create_dir(folder.path().join("0000000000000001.sortie-cache.sortie-part")).unwrap();
+        keep(&at, &entry("http://x/", b"new"));
+        assert_eq!(recall(&at), None);
+        fs::write(&at, "foreign").unwrap();
+        assert!(recall(&at).is_none() && at.exists());
+    }
+}

@@ -1,0 +1,165 @@
+//! The HTTP cache: what is stored, in memory and on disk. `rules` says what may be, and whom it answers; the worker asks;
+//! the disk's thread reads and writes.
+
+pub(crate) mod entry;
+pub(crate) mod folder;
+mod lru;
+pub(crate) mod rules;
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use url::Url;
+
+use crate::body::disk::Op;
+use entry::Entry;
+use lru::Lru;
+
+/// The largest body that is kept: it is held in memory until it is whole.
+const MAX_ENTRY: u64 = 32 << 20;
+/// How often it is noted on disk that an entry is in use, in milliseconds.
+const TOUCH_EVERY: u64 = 60_000;
+
+/// What is stored, used last in memory, and on disk by name alone.
+pub(crate) struct Cache {
+    memory: Lru<Arc<Entry>>,
+    /// When it was noted on disk that it was used.
+    disk: Lru<u64>,
+    folder: Option<PathBuf>,
+    is_on: bool,
+    /// Which time since the last clearing: what began before is not kept.
+    epoch: u64,
+    pub(crate) hits: u64,
+    pub(crate) revalidated: u64,
+    pub(crate) misses: u64,
+}
+
+/// What URLs are stored under. Two of one key are told apart by their entries.
+fn key(url: &Url) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    url.as_str().hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Cache {
+    /// With what was found in its folder. Gives the files that are too many as well.
+    pub(crate) fn new(
+        folder: Option<PathBuf>,
+        files: &[(u64, u64)],
+        disk_limit: u64,
+        memory_limit: u64,
+    ) -> (Cache, Vec<PathBuf>) {
+        let is_on = memory_limit > 0 || folder.is_some();
+        let mut disk = Lru::new(disk_limit);
+        let gone: Vec<u64> = files.iter().flat_map(|(key, size)| disk.insert(*key, *size, 0)).collect();
+        let memory = Lru::new(memory_limit);
+        let cache = Cache { memory, disk, folder, is_on, epoch: 0, hits: 0, revalidated: 0, misses: 0 };
+        let gone = gone.into_iter().filter_map(|key| cache.path(key)).collect();
+        (cache, gone)
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        self.is_on
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Bytes stored, in memory and on disk.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.memory.bytes() + self.disk.bytes()
+    }
+
+    /// The largest body worth holding on to.
+    pub(crate) fn largest(&self) -> u64 {
+        self.memory.largest().max(self.disk.largest()).min(MAX_ENTRY)
+    }
+
+    fn path(&self, key: u64) -> Option<PathBuf> {
+        self.folder.as_ref().map(|folder| folder::path(folder, key))
+    }
+
+    /// Where what is stored for a URL has to be read from first.
+    pub(crate) fn lies_at(&self, url: &Url) -> Option<PathBuf> {
+        let key = key(url);
+        self.path(key).filter(|_| self.disk.contains(key) && !self.memory.contains(key))
+    }
+
+    /// What is stored for a URL in memory, or was just read. Tells the disk that it is used.
+    pub(crate) fn get(
+        &mut self,
+        url: &Url,
+        read: Option<Arc<Entry>>,
+        now: u64,
+        disk: &dyn Fn(Op),
+    ) -> Option<Arc<Entry>> {
+        let key = key(url);
+        let path = self.path(key);
+        if let (Some(touched), Some(path)) = (self.disk.get(key), path)
+            && touched.saturating_add(TOUCH_EVERY) <= now
+        {
+            *touched = now;
+            disk(Op::Touch(path));
+        }
+        if let Some(entry) = self.memory.get(key) {
+            return Some(Arc::clone(entry));
+        }
+        // It may have been removed while it was read.
+        let entry = read.filter(|_| self.disk.contains(key))?;
+        self.keep_in_memory(key, &entry);
+        Some(entry)
+    }
+
+    fn keep_in_memory(&mut self, key: u64, entry: &Arc<Entry>) {
+        let size = entry.size();
+        if size <= self.memory.largest() {
+            self.memory.insert(key, size, Arc::clone(entry));
+        } else {
+            self.memory.remove(key);
+        }
+    }
+
+    /// What was to be read is not there or not whole.
+    pub(crate) fn lost(&mut self, url: &Url) {
+        self.disk.remove(key(url));
+    }
+
+    /// Stores a response in the place of an earlier one.
+    pub(crate) fn store(&mut self, url: &Url, entry: &Arc<Entry>, now: u64, disk: &dyn Fn(Op)) {
+        let key = key(url);
+        self.keep_in_memory(key, entry);
+        let Some(path) = self.path(key) else { return };
+        let size = entry.size();
+        if size > self.disk.largest() {
+            if self.disk.remove(key) {
+                disk(Op::Forget(vec![path]));
+            }
+            return;
+        }
+        let gone: Vec<PathBuf> =
+            self.disk.insert(key, size, now).into_iter().filter_map(|key| self.path(key)).collect();
+        disk(Op::Keep(path, Arc::clone(entry)));
+        if !gone.is_empty() {
+            disk(Op::Forget(gone));
+        }
+    }
+
+    /// Forgets what is stored for a URL.
+    pub(crate) fn invalidate(&mut self, url: &Url, disk: &dyn Fn(Op)) {
+        let key = key(url);
+        self.memory.remove(key);
+        if let Some(path) = self.path(key).filter(|_| self.disk.remove(key)) {
+            disk(Op::Forget(vec![path]));
+        }
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self, disk: &dyn Fn(Op)) {
+        self.epoch += 1;
+        self.memory.clear();
+        let gone: Vec<PathBuf> = self.disk.clear().into_iter().filter_map(|key| self.path(key)).collect();
+        disk(Op::Forget(gone));
+    }
+}
