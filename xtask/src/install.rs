@@ -23,6 +23,14 @@ pub enum Need {
     Clang,
     /// Valgrind.
     Valgrind,
+    /// Every Lua, with what modules are built with.
+    Lua,
+    /// The game framework LÖVE.
+    Love,
+    /// LuaRocks.
+    LuaRocks,
+    /// What lays cables between network namespaces.
+    Namespaces,
     /// cargo fmt.
     Rustfmt,
     /// cargo clippy.
@@ -114,6 +122,22 @@ fn packages(need: Need) -> Vec<Package> {
         ],
         Need::Iproute => vec![package("ip", "iproute2", "the tests take a network link of their own down and up")],
         Need::Valgrind => vec![package("valgrind", "valgrind", "memory errors are looked for with it")],
+        Need::Lua => ["lua5.1", "luajit", "lua5.3", "lua5.4"]
+            .into_iter()
+            .zip(["liblua5.1-0-dev", "libluajit-5.1-dev", "liblua5.3-dev", "liblua5.4-dev"])
+            .flat_map(|(interpreter, headers)| {
+                [
+                    package(interpreter, interpreter, "the Lua binding is tested under it"),
+                    package("", headers, "the Lua binding is built for it"),
+                ]
+            })
+            .collect(),
+        Need::Love => vec![package("love", "love", "the Lua binding is tested in it")],
+        Need::LuaRocks => vec![package("luarocks", "luarocks", "the Lua binding's rock is built by it")],
+        Need::Namespaces => vec![
+            package("ip", "iproute2", "links are taken down and up with it"),
+            package("unshare", "util-linux", "that happens in a network namespace"),
+        ],
         Need::Clang => match clang().strip_prefix("clang-") {
             Some(version) => vec![
                 package(clang(), clang(), "the C tests are built with its sanitizers"),

@@ -19,10 +19,18 @@ pub struct Server {
 impl Server {
     /// Starts it on a free port of the loopback interface.
     pub fn start(project: &Project, tls: bool) -> Result<Self> {
+        Self::start_with_names(project, tls, &[])
+    }
+
+    /// The same, with more names in its certificate.
+    fn start_with_names(project: &Project, tls: bool, names: &[&str]) -> Result<Self> {
         let mut command = cargo(&project.root);
         command.args(["run", "--quiet", "--locked", "--package", "sortie-test-server", "--"]);
         if tls {
             command.arg("--tls");
+        }
+        for name in names {
+            command.args(["--name", name]);
         }
         // It serves until its input closes.
         let mut process = command
@@ -49,7 +57,7 @@ impl Drop for Server {
     }
 }
 
-/// Two of them, without and with TLS, for tests in C.
+/// Two of them, without and with TLS, for tests in other languages.
 pub struct Servers {
     /// Without TLS.
     pub plain: Server,
@@ -59,7 +67,12 @@ pub struct Servers {
 impl Servers {
     /// Starts them.
     pub fn start(project: &Project) -> Result<Self> {
-        Ok(Self { plain: Server::start(project, false)?, tls: Server::start(project, true)? })
+        Self::with_names(project, &[])
+    }
+
+    /// The same, with more names in the certificate.
+    pub fn with_names(project: &Project, names: &[&str]) -> Result<Self> {
+        Ok(Self { plain: Server::start(project, false)?, tls: Server::start_with_names(project, true, names)? })
     }
 
     /// Tells a program where they are.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::Result;
-use crate::checks::{c, consumer, rust, sources, symbols, thread_sanitizer};
+use crate::checks::{c, consumer, lua, rust, sources, symbols, thread_sanitizer};
 use crate::install::{self, Need};
 use crate::project::Project;
 use crate::{demo, examples, notices, package, reference, suffixes};
@@ -143,6 +143,27 @@ const STEPS: &[Step] = &[
         run: |project| passed(examples::run_valgrind(project)),
     },
     Step { name: "demo", what: "the demo runs", needs: PACKAGE, run: |project| passed(demo::run(project, &[])) },
+    Step {
+        name: "lua",
+        what: "the Lua binding under every Lua, in LÖVE, under valgrind and sanitizers, and as a rock",
+        needs: &[
+            Need::NativeBuild,
+            Need::Cmake,
+            Need::Binutils,
+            Need::Clang,
+            Need::Valgrind,
+            Need::Lua,
+            Need::Love,
+            Need::LuaRocks,
+        ],
+        run: |project| passed(lua::check(project)),
+    },
+    Step {
+        name: "lua-namespace",
+        what: "reachability while links go down and up",
+        needs: &[Need::NativeBuild, Need::Cmake, Need::Binutils, Need::Lua, Need::Namespaces],
+        run: lua::namespace,
+    },
     Step {
         name: "thread-sanitizer",
         what: "the queue under ThreadSanitizer",

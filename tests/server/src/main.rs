@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use sortie_test_server::{Server, raise_file_limit};
 
-const USAGE: &str = "usage: sortie-test-server [--tls] [--ipv6] [--port N]";
+const USAGE: &str = "usage: sortie-test-server [--tls] [--name NAME]... [--ipv6] [--port N]";
 
 fn main() -> ExitCode {
     let mut builder = Server::builder();
@@ -18,6 +18,10 @@ fn main() -> ExitCode {
                 builder.tls(true)
             }
             "--ipv6" => builder.ipv6(true),
+            "--name" => match arguments.next() {
+                Some(name) => builder.names([name]),
+                None => return fail(USAGE),
+            },
             "--port" => match arguments.next().and_then(|port| port.parse().ok()) {
                 Some(port) => builder.port(port),
                 None => return fail(USAGE),

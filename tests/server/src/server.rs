@@ -26,6 +26,7 @@ pub(crate) struct Shared {
     handler: Option<Box<Handler>>,
     gates: Mutex<HashMap<String, Gate>>,
     failures: Mutex<HashMap<String, u64>>,
+    stubs: Mutex<HashMap<String, String>>,
 }
 
 impl Shared {
@@ -40,6 +41,15 @@ impl Shared {
 
     pub(crate) fn gate(&self, name: &str) -> Gate {
         self.gates.lock().entry(name.to_owned()).or_default().clone()
+    }
+
+    /// The target that this path answers as.
+    pub(crate) fn stub(&self, path: &str) -> Option<String> {
+        self.stubs.lock().get(path).cloned()
+    }
+
+    pub(crate) fn set_stub(&self, path: String, target: String) {
+        self.stubs.lock().insert(path, target);
     }
 
     /// Counts one more attempt under `key`; the first is 1.
@@ -287,6 +297,7 @@ impl Builder {
             handler: self.handler,
             gates: Mutex::default(),
             failures: Mutex::default(),
+            stubs: Mutex::default(),
         });
         let of_connections = Arc::clone(&shared);
         let listening = Listening::start(self.port, self.ipv6, move |registered| {

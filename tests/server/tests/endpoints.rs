@@ -377,3 +377,67 @@ fn pipelined_requests_are_answered_in_order() {
     assert_eq!(client.answer(false).text(), "hi");
     assert_eq!(client.answer(false).text(), "GET");
 }
+
+#[test]
+fn replies_are_as_described() {
+    let answer = get("/reply?status=302&header=Location:%20/x&header=X-A:%201&header=X-A:%202&hex=00ff41");
+    assert_eq!((answer.status, answer.header("location")), (302, Some("/x")));
+    assert_eq!(answer.head.matches("X-A: ").count(), 2);
+    assert_eq!(answer.body, b"\0\xffA");
+    for times in [0, 1, 2, 65_536, 100_000] {
+        assert_eq!(get(&format!("/reply?hex=616263&times={times}")).body, b"abc".repeat(times));
+    }
+    assert_eq!(get("/reply?hex=&times=3").body, b"");
+    for bad in ["/reply?hex=0", "/reply?hex=0g", "/reply?header=x", "/reply?status=1", "/stub?path=/x"] {
+        assert_eq!(get(bad).status, 400, "{bad}");
+    }
+}
+
+#[test]
+fn stubs_answer_for_their_path_from_then_on() {
+    let server = Server::start();
+    let mut client = Plain::connect(server.addr());
+    assert_eq!(client.get("/a/b.html?c").status, 404);
+    assert_eq!(client.get("/stub?path=/a/b.html&as=/reply?status%3d201%26hex%3d6869").status, 204);
+    let answer = client.get("/a/b.html?c");
+    assert_eq!((answer.status, answer.text()), (201, "hi"));
+    client.get("/stub?path=/a/b.html&as=/bytes/3");
+    assert_eq!(client.get("/a/b.html").body, pattern_vec(3));
+}
+
+#[test]
+fn latest_request_is_told_as_it_came() {
+    let server = Server::start();
+    let mut client = Plain::connect(server.addr());
+    assert_eq!(client.get("/last?path=/form.php").status, 404);
+    for body in ["one", "two"] {
+        client
+            .send(format!("POST /form.php?{body} HTTP/1.1\r\nX-A:  b\r\nContent-Length: 3\r\n\r\n{body}"))
+            .answer(false);
+    }
+    let answer = client.get("/last?path=/form.php");
+    assert_eq!(answer.header("x-count"), Some("2"));
+    assert_eq!(answer.text(), "POST /form.php?two HTTP/1.1\r\nX-A: b\r\nContent-Length: 3\r\n\r\ntwo");
+}
+
+#[test]
+fn held_transfers_go_on_when_their_gate_opens() {
+    let server = Server::start();
+    let mut down = Plain::connect(server.addr());
+    down.send("GET /held/a?bytes=10&sent=4 HTTP/1.1\r\n\r\n").head().expect("a head");
+    let mut part = [0; 4];
+    down.stream.read_exact(&mut part).expect("the first part");
+    let mut chunked = Plain::connect(server.addr());
+    chunked.send("GET /held/a?bytes=10&chunked=1 HTTP/1.1\r\n\r\n");
+    let mut up = Plain::connect(server.addr());
+    up.send("POST /upload-held/a?read=2 HTTP/1.1\r\nContent-Length: 4\r\n\r\nab");
+
+    let mut other = Plain::connect(server.addr());
+    assert_eq!(other.get("/waiting/a?count=3").status, 204);
+    assert_eq!(other.get("/open/a").status, 204);
+    let mut rest = [0; 6];
+    down.stream.read_exact(&mut rest).expect("the rest");
+    assert_eq!([&part[..], &rest[..]].concat(), pattern_vec(10));
+    assert_eq!(chunked.answer(false).body, pattern_vec(10));
+    assert_eq!(up.send("cd").answer(false).text(), summary(b"abcd"));
+}

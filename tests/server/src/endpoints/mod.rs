@@ -65,10 +65,23 @@
 //! | `/close-after?when=reuse` | keep-alive, then a close: at once, or when the next request comes |
 //! | `/conflicting-length` | two Content-Lengths |
 //! | `/nul-header`, `/bad-status-line` | a NUL in a header; a status that is no number |
+//!
+//! Scripted, for tests in another process:
+//!
+//! | Path | Answer |
+//! |---|---|
+//! | `/reply?status=&header=Name: value&...&hex=&times=` | these headers; a body in hex, so many times |
+//! | `/stub?path=&as=` | 204, and from now on that path answers as another target does |
+//! | `/last?path=` | the latest request for that path as it came, body to 64 KiB; `X-Count`: how many there were |
+//! | `/held/NAME?bytes=&sent=&chunked=1` | a body, of which the rest comes once the gate of that name is open |
+//! | `/upload-held/NAME?read=` | `LENGTH HASH`, of which the rest is read once the gate is open |
+//! | `/waiting/NAME?count=` | 204 once so many wait at the gate |
+//! | `/open/NAME` | 204, and the gate is open |
 
 mod broken;
 mod encoded;
 mod plain;
+mod scripted;
 mod timing;
 mod upload;
 
@@ -79,6 +92,13 @@ use crate::message::{Request, Response, bad_request};
 use crate::server::Shared;
 
 pub(crate) fn answer(shared: &Shared, request: &Request, conn: &mut Conn) -> io::Result<Outcome> {
+    match shared.stub(request.path()) {
+        Some(target) => built_in(shared, &Request { target, ..request.clone() }, conn),
+        None => built_in(shared, request, conn),
+    }
+}
+
+fn built_in(shared: &Shared, request: &Request, conn: &mut Conn) -> io::Result<Outcome> {
     let path = request.path();
     let words: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     match words[..] {
@@ -143,6 +163,14 @@ pub(crate) fn answer(shared: &Shared, request: &Request, conn: &mut Conn) -> io:
             broken::raw(conn, b"HTTP/1.1 200 OK\r\nX-Nul: a\0b\r\nContent-Length: 2\r\n\r\nok", Outcome::Close)
         }
         ["bad-status-line"] => broken::raw(conn, b"HTTP/1.1 abc OK\r\nContent-Length: 2\r\n\r\nok", Outcome::Close),
+
+        ["reply"] => scripted::reply(request, conn),
+        ["stub"] => scripted::stub(shared, request, conn),
+        ["last"] => scripted::last(shared, request, conn),
+        ["held", name] => scripted::held(shared, request, conn, name),
+        ["upload-held", name] => scripted::upload_held(shared, request, conn, name),
+        ["waiting", name] => scripted::waiting(shared, request, conn, name),
+        ["open", name] => scripted::open(shared, conn, name),
         _ => conn.send(&Response::new(404).text(format!("nothing at {path}\n"))),
     }
 }
