@@ -567,8 +567,8 @@ fn destroy_is_fast_while_everything_is_busy() {
         let took = host.destroy();
         println!("round {round}: {took:?}");
         assert!(took < DESTROY_LIMIT, "{took:?}");
-        let names = folder.names();
-        assert!(names.iter().all(|name| !name.contains("part")), "{names:?}");
+        // A disk that is held up removes them a moment later.
+        until("the parts to go", || folder.names().iter().all(|name| !name.contains("part")));
     }
 }
 
