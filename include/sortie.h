@@ -1517,8 +1517,9 @@ sortie_result sortie_client_suspend(sortie_client *client);
 sortie_result sortie_client_resume(sortie_client *client);
 
 /**
- * Reads a client's counts and gauges. Cheap enough for every frame. waiting and active may not yet show what was submitted
- * or cancelled just before.
+ * Reads a client's counts and gauges. Cheap enough for every frame. They are not all of one moment: waiting and active may
+ * not yet show what was submitted or cancelled just before, and ended counts a request a moment before its ENDED event can
+ * be drained.
  *
  * @param client  a live client; must not be NULL
  * @param out     receives them; its struct_size must be set; must not be NULL
