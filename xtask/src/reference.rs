@@ -35,10 +35,17 @@ struct Field {
 /// Headings of functions, and how the names below each begin. A name goes where its longest match is.
 const FUNCTIONS: &[(&str, &[&str])] = &[
     ("Clients", &["sortie_client_"]),
-    ("Requests", &["sortie_submit", "sortie_get", "sortie_download", "sortie_upload", "sortie_cancel"]),
+    (
+        "Requests",
+        &["sortie_submit", "sortie_get", "sortie_download", "sortie_upload", "sortie_cancel", "sortie_request_"],
+    ),
     ("Draining events", &["sortie_poll", "sortie_wait"]),
     ("Reading events", &["sortie_event_"]),
     ("Bodies taken over", &["sortie_body_"]),
+    ("Cookies", &["sortie_client_set_cookie", "sortie_client_clear_cookies"]),
+    ("Reachability", &["sortie_reachability_", "sortie_client_network"]),
+    ("Answers made up for tests", &["sortie_client_mock", "sortie_client_unmock"]),
+    ("Encoding", &["sortie_form_", "sortie_percent_"]),
     (
         "Versions and texts",
         &["sortie_abi_version", "sortie_version", "sortie_result_", "sortie_error_", "sortie_last_"],
@@ -58,6 +65,9 @@ const CONSTANTS: &[(&str, &str)] = &[
     ("DIRECTORY", "Base directories"),
     ("HTTP", "HTTP versions"),
     ("TLS", "TLS versions"),
+    ("CACHE", "Cache modes"),
+    ("CLIENT", "Client flags"),
+    ("NETWORK", "What a network is like"),
 ];
 
 const INTRODUCTION: &str = "\
