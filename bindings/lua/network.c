@@ -1114,7 +1114,10 @@ static int read_request(lua_State *L, call_kind call, sortie_request_desc *desc,
              !read_field(L, value, &progress_field, desc, KEEPER))
         return 0;
     lua_getfield(L, ARG_PARAMS, "debug");
-    *debug = lua_toboolean(L, -1);
+    value = lua_gettop(L);
+    if (!lua_isnil(L, value) && !lua_isboolean(L, value))
+        return wrong_type(L, "debug", "a boolean", value);
+    *debug = lua_toboolean(L, value);
     if (!read_body(L, call == UPLOAD, desc) || !read_response(L, function, call == DOWNLOAD, desc))
         return 0;
     if (!lua_isnil(L, ARG_TYPE) && !read_text(L, ARG_TYPE, "contentType", KEEPER, &desc->content_type))

@@ -148,6 +148,7 @@ test("params with wrong types inside are errors, not raised", function()
         response = { true, 1, "x", print, io.stdout },
         timeout = { true, "x", {}, print, -1, 0 / 0 },
         handleRedirects = { 1, "x", {} },
+        debug = { 1, "x", {} },
     }) do
         for _, value in ipairs(wrong) do
             local event = support.fetch(url, "POST", { [key] = value })
