@@ -195,7 +195,8 @@ fn a_link_that_goes_down_and_up_is_told_of_at_once() {
         // SAFETY: a live client.
         unsafe { sortie_client_network(host.raw()) }
     };
-    assert_eq!(network(), SORTIE_NETWORK_REACHABLE);
+    // The kernel may take a moment to find the carrier.
+    until("the network to be there", || network() == SORTIE_NETWORK_REACHABLE);
     let listener = TcpListener::bind("198.51.100.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let watch = host.watch(&address.to_string());
