@@ -203,14 +203,16 @@ impl Client {
         if let Some(file) = &request.response_file {
             self.config.check_file(file)?;
         }
-        let id = self.slots.claim().ok_or_else(|| {
-            let limit = self.config.max_requests;
-            let message = format!("{limit} requests and watches are live, which is the limit (max_requests)");
-            Refusal::new(Reason::TooManyRequests, message)
-        })?;
+        let id = self.slots.claim().ok_or_else(|| self.too_many_live())?;
         self.submitted.fetch_add(1, Ordering::Relaxed);
         self.command(Command::Submit(id, Box::new(request)));
         Ok(id)
+    }
+
+    fn too_many_live(&self) -> Refusal {
+        let limit = self.config.max_requests;
+        let message = format!("{limit} requests and watches are live, which is the limit (max_requests)");
+        Refusal::new(Reason::TooManyRequests, message)
     }
 
     fn command(&self, command: Command) {
@@ -278,15 +280,14 @@ impl Client {
     /// allowed are live.
     pub fn watch(&self, host: &str, user_data: u64) -> Result<RequestId, Refusal> {
         let host = Host::parse(host)?;
-        let too_many = |what: String| Refusal::new(Reason::TooManyRequests, what);
         let more = |watches| (watches < MAX_WATCHES).then_some(watches + 1);
         if self.watches.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_err() {
-            return Err(too_many(format!("{MAX_WATCHES} hosts are watched, which is the limit")));
+            let message = format!("{MAX_WATCHES} hosts are watched, which is the limit");
+            return Err(Refusal::new(Reason::TooManyRequests, message));
         }
         let Some(id) = self.slots.claim_watch() else {
             self.watches.fetch_sub(1, Ordering::Relaxed);
-            let limit = self.config.max_requests;
-            return Err(too_many(format!("{limit} requests and watches are live, which is the limit (max_requests)")));
+            return Err(self.too_many_live());
         };
         self.command(Command::Watch(id, user_data, Box::new(host)));
         Ok(id)

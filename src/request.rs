@@ -398,8 +398,8 @@ impl Request {
 
     /// Says what the body is: by default text in memory, bytes in a file. Without a Content-Type header it decides that.
     ///
-    /// [`BodyKind::Text`] also sees to the charset: a Content-Type that names none gets `; charset=UTF-8`, and a body in
-    /// memory, which must be UTF-8, is sent in the charset that it names.
+    /// [`BodyKind::Text`] also sees to the charset: a Content-Type that names none gets `; charset=UTF-8`, and the body,
+    /// which must be UTF-8, is sent in the charset that it names.
     #[must_use]
     pub fn body_kind(mut self, kind: BodyKind) -> Request {
         self.body_kind = kind;

@@ -235,8 +235,8 @@ impl Disk {
         Outcome::WriteFailed(failure)
     }
 
-    /// What takes long, and is done a little at a time between other operations: hashing what was there before, and
-    /// measuring or writing text in another encoding.
+    /// What takes long, and is done a little at a time between other operations: hashing what was there before, measuring or
+    /// writing text in another encoding, compressing.
     fn long_work(&self) -> Option<Key> {
         let hashing = self.writers.iter().find(|(_, part)| part.is_behind()).map(|(key, _)| *key);
         let measuring = || self.readers.iter().find(|(_, reader)| reader.is_measuring()).map(|(key, _)| *key);

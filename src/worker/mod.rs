@@ -295,7 +295,7 @@ impl Worker {
         self.wake.set_sleeping(true);
         // Whatever came before that was not announced: look once more.
         let room = !self.suspended()
-            && ((self.full && self.budget.has_room()) || (!self.starved.is_empty() && self.outlet.budget.has_freed()));
+            && ((self.full && self.budget.has_room()) || (!self.starved.is_empty() && self.budget.has_freed()));
         if !self.commands.is_empty() || room || self.wake.is_closing() {
             self.wake.set_sleeping(false);
             return;
@@ -343,9 +343,7 @@ impl Worker {
                 Ok(Command::Resume) => self.resume(),
                 Ok(Command::SetCookie(set)) => self.set_cookie(*set),
                 Ok(Command::ClearCookies) => self.clear_cookies(),
-                Ok(Command::Watch(id, user_data, host)) => {
-                    self.watches.add(id, user_data, *host, self.outlet.now.get())
-                }
+                Ok(Command::Watch(id, user_data, host)) => self.watches.add(id, user_data, *host, self.now()),
                 Ok(Command::Unwatch(id)) => {
                     if let Some(probe) = self.watches.remove(id) {
                         self.net.end_probe(probe, None);
@@ -395,7 +393,7 @@ impl Worker {
                 }
                 if paused {
                     peer.pause(true, true);
-                } else if !self.outlet.suspended.get() {
+                } else if !self.suspended() {
                     go_on(peer, now);
                 }
             }
@@ -900,15 +898,10 @@ impl Worker {
         let timing = easy.timing();
         (job.timing.name_lookup, job.timing.connect) = (timing.name_lookup, timing.connect);
         (job.timing.tls, job.timing.first_byte) = (timing.tls, timing.first_byte);
-        (job.began, job.told, job.streamed) = (flow.began, flow.told, flow.has_streamed());
-        if let Source::File(_) = flow.source {
-            self.outlet.to_disk(Op::Close(job.key()));
-        }
         if job.suspended_until.is_some_and(|until| flow.last_activity > until) {
             job.suspended_until = None;
         }
-        let failure = flow.failure.take();
-        let redirect = flow.redirect.take().filter(|_| failure.is_none());
+        let (failure, redirect) = self.take_outcome(&mut job, &mut flow);
         if flow.afresh && failure.is_none() {
             job.afresh = true;
             self.give_back(easy);
@@ -951,12 +944,7 @@ impl Worker {
         let (Some(mut flow), first_byte) = local.into_flow() else { return };
         job.timing.first_byte = first_byte.unwrap_or_default().saturating_sub(job.hop_started);
         (job.timing.name_lookup, job.timing.connect, job.timing.tls) = Default::default();
-        (job.began, job.told, job.streamed) = (flow.began, flow.told, flow.has_streamed());
-        if let Source::File(_) = flow.source {
-            self.outlet.to_disk(Op::Close(job.key()));
-        }
-        let failure = flow.failure.take();
-        let redirect = flow.redirect.take().filter(|_| failure.is_none());
+        let (failure, redirect) = self.take_outcome(&mut job, &mut flow);
         if flow.afresh && failure.is_none() {
             job.afresh = true;
             return self.try_again(job, &mut flow);
@@ -964,6 +952,17 @@ impl Worker {
         let decided = redirect.is_some() || flow.again.is_some() || flow.instead;
         let failure = failure.or_else(|| flow.incomplete().filter(|_| !decided));
         self.conclude(job, flow, failure, redirect);
+    }
+
+    /// Takes over from the flow of a hop that is over how far it has come, why it failed, and where it leads instead.
+    fn take_outcome(&self, job: &mut Job, flow: &mut Flow) -> (Option<Failure>, Option<String>) {
+        (job.began, job.told, job.streamed) = (flow.began, flow.told, flow.has_streamed());
+        if let Source::File(_) = flow.source {
+            self.outlet.to_disk(Op::Close(job.key()));
+        }
+        let failure = flow.failure.take();
+        let redirect = flow.redirect.take().filter(|_| failure.is_none());
+        (failure, redirect)
     }
 
     /// A hop is over: its request fails, is made again, follows a redirect, or has its response.
