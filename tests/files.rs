@@ -491,24 +491,6 @@ fn a_file_is_uploaded_whole() {
     folder.holds(&["copy", "file"]);
 }
 
-/// A server that reads the start of an upload, opens `started`, and reads the rest when `gate` is open.
-fn slow_reader(started: &Arc<AtomicBool>, gate: &Gate) -> Server {
-    let (started, gate) = (Arc::clone(started), gate.clone());
-    Server::builder()
-        .handler(move |request, conn| {
-            if request.path() != "/slow-reader" {
-                return Ok(None);
-            }
-            conn.read_body_up_to(1000)?;
-            started.store(true, Ordering::SeqCst);
-            conn.wait_at(&gate)?;
-            conn.drain_body()?;
-            let (length, _, hash) = conn.body_so_far();
-            conn.send(&Response::new(200).text(format!("{length} {hash:016x}"))).map(Some)
-        })
-        .start()
-}
-
 #[test]
 fn a_file_that_changes_while_it_is_sent_never_sends_more_or_less_than_announced() {
     // More than the socket's buffers take, so that most of it is still on the disk when it changes.

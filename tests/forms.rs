@@ -160,23 +160,6 @@ fn a_form_is_sent_again_from_its_start() {
     assert_eq!(server.connections_accepted(), 2);
 }
 
-/// A server that reads the start of an upload, opens `started`, and reads the rest when `gate` is open.
-fn slow_reader(started: &Arc<AtomicBool>, gate: &Gate) -> Server {
-    let (started, gate) = (Arc::clone(started), gate.clone());
-    Server::builder()
-        .handler(move |request, conn| {
-            if request.path() != "/slow-reader" {
-                return Ok(None);
-            }
-            conn.read_body_up_to(1000)?;
-            started.store(true, Ordering::SeqCst);
-            conn.wait_at(&gate)?;
-            conn.drain_body()?;
-            conn.send(&Response::new(200)).map(Some)
-        })
-        .start()
-}
-
 /// More than the sockets' buffers take.
 const LARGE: usize = 64 << 20;
 

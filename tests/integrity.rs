@@ -4,13 +4,8 @@
 
 mod support;
 
-use sha2::{Digest, Sha256};
 use sortie_test_server::{Response, Server, pattern_vec};
 use support::*;
-
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 const WRONG: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 

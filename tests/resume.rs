@@ -12,7 +12,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use sortie_test_server::{Conn, Outcome, Request, Response, Server, pattern_vec};
 use support::*;
 
@@ -120,10 +119,6 @@ fn answer(behaviour: &Behaviour, request: &Request, conn: &mut Conn) -> std::io:
     let length = cut.map_or(size - from, |cut| cut.min(size - from));
     conn.write_pattern(from, length)?;
     if length < size - from { conn.close_lingering() } else { Ok(Outcome::Close) }
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn resuming(url: String, target: &Path) -> Req {

@@ -18,10 +18,6 @@ fn joined(events: &[Event]) -> Vec<u8> {
     events.iter().filter(|event| event.kind == SORTIE_EVENT_DATA).flat_map(|event| event.bytes().to_vec()).collect()
 }
 
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[test]
 fn pieces_come_in_order_after_the_head_and_are_all_there_is() {
     let (server, host) = (Server::start(), Host::new());

@@ -12,9 +12,12 @@ use std::ffi::{CStr, CString, c_char};
 use std::mem::MaybeUninit;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use std::{env, fs, ptr, slice, thread};
+
+use sortie_test_server::{Gate, Response, Server};
 
 pub use sortie::ffi::*;
 
@@ -1363,4 +1366,27 @@ pub fn seed() -> u64 {
     });
     println!("SORTIE_TEST_SEED={seed}");
     seed
+}
+
+/// A SHA-256 as requests expect it.
+pub fn sha256(bytes: &[u8]) -> String {
+    <sha2::Sha256 as sha2::Digest>::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A server that reads the start of an upload, opens `started`, and reads the rest when `gate` is open.
+pub fn slow_reader(started: &Arc<AtomicBool>, gate: &Gate) -> Server {
+    let (started, gate) = (Arc::clone(started), gate.clone());
+    Server::builder()
+        .handler(move |request, conn| {
+            if request.path() != "/slow-reader" {
+                return Ok(None);
+            }
+            conn.read_body_up_to(1000)?;
+            started.store(true, Ordering::SeqCst);
+            conn.wait_at(&gate)?;
+            conn.drain_body()?;
+            let (length, _, hash) = conn.body_so_far();
+            conn.send(&Response::new(200).text(format!("{length} {hash:016x}"))).map(Some)
+        })
+        .start()
 }
