@@ -472,16 +472,20 @@ impl Flow {
             revalidated: self.revalidated,
             ..Response::default()
         };
-        outlet.events.push(Event {
+        outlet.events.push(self.event(EventKind::Began, self.received, self.declared, response));
+    }
+
+    fn event(&self, kind: EventKind, transferred: u64, estimated: i64, response: Response) -> Event {
+        Event {
             request: self.id,
             user_data: self.user_data,
-            kind: EventKind::Began,
+            kind,
             url: self.url.clone(),
-            transferred: self.received,
-            estimated: self.declared,
+            transferred,
+            estimated,
             response: Some(Box::new(response)),
             network: Network::default(),
-        });
+        }
     }
 
     fn too_large(&mut self, size: u64, limit: u64) {
@@ -592,16 +596,7 @@ impl Flow {
                     ..Response::default()
                 };
                 let (transferred, estimated) = self.counts();
-                outlet.events.push(Event {
-                    request: self.id,
-                    user_data: self.user_data,
-                    kind: EventKind::Data,
-                    url: self.url.clone(),
-                    transferred,
-                    estimated,
-                    response: Some(Box::new(response)),
-                    network: Network::default(),
-                });
+                outlet.events.push(self.event(EventKind::Data, transferred, estimated, response));
             }
             Sink::Memory(body) => {
                 let size = body.len() as u64 + data.len() as u64;
