@@ -46,6 +46,12 @@
 #define SORTIE_EVENT_REACHABILITY 5
 
 /**
+ * sortie_event.type: there is room again for a streamed body, of which the last sortie_body_write() took less than all. At
+ * most one is undrained per request.
+ */
+#define SORTIE_EVENT_WRITABLE 6
+
+/**
  * sortie_event.type: an attempt has failed, and another follows in retry_delay_ms. Only with
  * SORTIE_REQUEST_RETRY_EVENTS. It has the failed response's status and headers, or the error.
  */
@@ -338,6 +344,16 @@
  * bytes, decompressed, whatever the Content-Type; max_body_bytes does not apply. Not together with response_path.
  */
 #define SORTIE_REQUEST_STREAM_RESPONSE 128
+
+/**
+ * sortie_request_desc.flags: the body comes by sortie_body_write() while the request runs. body_length, if not 0, is what it
+ * will have in all; else it ends with sortie_body_finish(). What is written and not yet sent stays within
+ * stream_window_bytes, and may be written from submit on. Time limits run while the request waits for more, but for
+ * stall_timeout_ms. What is sent is gone: such a request is not made again once it has sent some, and one that is redirected
+ * with its body ends with SORTIE_ERROR_REDIRECTS. Not together with body, body_path, a form, SORTIE_BODY_TEXT or
+ * SORTIE_REQUEST_GZIP_BODY.
+ */
+#define SORTIE_REQUEST_STREAM_BODY 256
 
 /**
  * sortie_request_desc.flags: what has come of a file when its download breaks off (a lost connection, a cancel, a killed
@@ -838,7 +854,7 @@ typedef struct {
      */
     const void *body;
     /**
-     * The body's length in bytes.
+     * The body's length in bytes; with SORTIE_REQUEST_STREAM_BODY 0 if it is not known.
      */
     uint64_t body_length;
     /**
@@ -958,8 +974,8 @@ typedef struct {
     uint32_t form_part_count;
     /**
      * With SORTIE_REQUEST_STREAM_RESPONSE: how many bytes of DATA events may be undrained, or drained and still held, before
-     * the transfer pauses; default 262144, from 16384 to 1073741824. What is just being received comes on top: 16 KiB, or what
-     * they decompress to.
+     * the transfer pauses. What is just being received comes on top: 16 KiB, or what they decompress to. With
+     * SORTIE_REQUEST_STREAM_BODY: how many bytes may be written and not yet sent. Default 262144, from 16384 to 1073741824.
      */
     uint32_t stream_window_bytes;
     /**
@@ -1465,6 +1481,43 @@ sortie_result sortie_request_unpause(sortie_client *client, sortie_request reque
 sortie_result sortie_request_set_priority(sortie_client *client,
                                           sortie_request request,
                                           uint32_t priority);
+
+/**
+ * The id with this number, if it may be one.
+ * Hands over the next piece of the body of a request with SORTIE_REQUEST_STREAM_BODY: as much as there is room for. After
+ * less than all, a SORTIE_EVENT_WRITABLE tells when there is room again. What is handed over after the request has ended is
+ * dropped. Never waits.
+ *
+ * @param client     a live client; must not be NULL
+ * @param request    an id from sortie_submit(); finished and made-up ids are safe
+ * @param data       the bytes, copied; may be NULL if length is 0
+ * @param length     their number
+ * @param out_taken  receives how many of them were taken; left as it is on failure; must not be NULL
+ * @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, SORTIE_RESULT_STALE when its ENDED event has been drained,
+ *         SORTIE_RESULT_ARGUMENT if its body is not streamed, is finished or would become longer than body_length, or
+ *         SORTIE_RESULT_BODY_TOO_LARGE
+ * @threadsafety   any thread, one at a time for a request, except during sortie_client_destroy()
+ * @since          0.1.0
+ */
+sortie_result sortie_body_write(sortie_client *client,
+                                sortie_request request,
+                                const void *data,
+                                uint64_t length,
+                                uint64_t *out_taken);
+
+/**
+ * Says that the body of a request with SORTIE_REQUEST_STREAM_BODY has come to its end. One with a body_length needs it not.
+ * Finishing twice is fine.
+ *
+ * @param client   a live client; must not be NULL
+ * @param request  an id from sortie_submit(); finished and made-up ids are safe
+ * @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, SORTIE_RESULT_STALE when its ENDED event has been drained, or
+ *         SORTIE_RESULT_ARGUMENT if its body is not streamed or has not all that body_length says
+ * @threadsafety   any thread, except during sortie_client_destroy()
+ * @since          0.1.0
+ */
+sortie_result sortie_body_finish(sortie_client *client,
+                                 sortie_request request);
 
 /**
  * Drains events: call it once a frame. Never waits; costs next to nothing when there is none.

@@ -1,6 +1,6 @@
 //! The safe Rust facade: what a Rust engine uses directly, and what the C ABI is made of.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -12,11 +12,12 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use parking_lot::Mutex;
 
 use crate::body::disk::{self, Op};
+use crate::body::feed::Room;
 use crate::budget::Budget;
 use crate::cache::{Cache, folder};
 use crate::config::Config;
 use crate::error::{Reason, Refusal};
-use crate::event::{Consumer, Event, Network, queue};
+use crate::event::{Consumer, Event, EventKind, Network, queue};
 use crate::mock::{MAX_MOCKS, Mock};
 use crate::net::{self, Setup, Wake, signals};
 use crate::request::{Priority, Request, RequestBody, parse_url};
@@ -92,6 +93,9 @@ pub struct Client {
     submitted: AtomicU64,
     watches: AtomicUsize,
     mocks: Mutex<Registered>,
+    /// Requests whose bodies the program hands over, and how many there are. The worker does not take this lock.
+    outgoing: Mutex<HashMap<RequestId, Outgoing>>,
+    streaming: AtomicUsize,
     /// Held by suspend and resume, so that the queue and the worker agree on which came last.
     suspending: Mutex<()>,
     /// Held by the worker while it reads a lent body; true once those are taken back.
@@ -106,6 +110,14 @@ pub struct Client {
 struct Registered {
     last: u64,
     ids: HashSet<u64>,
+}
+
+/// A body that the program hands over.
+struct Outgoing {
+    room: Arc<Room>,
+    /// How much is still to come, if its length was given.
+    left: Option<u64>,
+    finished: bool,
 }
 
 impl Client {
@@ -146,6 +158,8 @@ impl Client {
             submitted: AtomicU64::new(0),
             watches: AtomicUsize::new(0),
             mocks: Mutex::default(),
+            outgoing: Mutex::default(),
+            streaming: AtomicUsize::new(0),
             suspending: Mutex::new(()),
             lending: Arc::clone(&lending),
             ended,
@@ -198,15 +212,81 @@ impl Client {
         match &request.body {
             RequestBody::File(file) => self.config.check_file(file)?,
             RequestBody::Form(form) => form.files().try_for_each(|file| self.config.check_file(file))?,
-            RequestBody::None | RequestBody::Bytes(_) => {}
+            RequestBody::None | RequestBody::Bytes(_) | RequestBody::Stream(..) => {}
         }
         if let Some(file) = &request.response_file {
             self.config.check_file(file)?;
         }
         let id = self.slots.claim().ok_or_else(|| self.too_many_live())?;
         self.submitted.fetch_add(1, Ordering::Relaxed);
-        self.command(Command::Submit(id, Box::new(request)));
+        let room = match request.body {
+            RequestBody::Stream(left, window) => {
+                let room = Arc::new(Room::new(window));
+                let outgoing = Outgoing { room: Arc::clone(&room), left, finished: false };
+                self.outgoing.lock().insert(id, outgoing);
+                self.streaming.fetch_add(1, Ordering::Release);
+                Some(room)
+            }
+            _ => None,
+        };
+        self.command(Command::Submit(id, Box::new(request), room));
         Ok(id)
+    }
+
+    /// Hands over the next piece of a streamed body: as much of it as there is room for, which may be nothing. After less
+    /// than all, an [`EventKind::Writable`] tells when there is room again. One thread at a time for a request.
+    ///
+    /// # Errors
+    /// [`Reason::Stale`] once the request's last event has been drained; [`Reason::Argument`] if its body is not streamed,
+    /// is finished, or would become longer than it was said to be; [`Reason::BodyTooLarge`] if memory cannot hold it.
+    pub fn write_body(&self, id: RequestId, bytes: &[u8]) -> Result<usize, Refusal> {
+        let mut streams = self.outgoing.lock();
+        let body = streams.get_mut(&id).ok_or_else(|| self.no_stream(id))?;
+        let refuse = |what: String| Refusal::new(Reason::Argument, what);
+        if body.finished {
+            return Err(refuse(format!("the body of request {} is finished", id.number())));
+        }
+        if let Some(left) = body.left.filter(|left| bytes.len() as u64 > *left) {
+            return Err(refuse(format!("{} bytes of body, and body_length leaves {left}", bytes.len())));
+        }
+        let taken = usize::try_from(body.room.take(bytes.len() as u64)).unwrap_or(0);
+        let mut piece = Vec::new();
+        if piece.try_reserve_exact(taken).is_err() {
+            body.room.put_back(taken as u64);
+            let message = format!("no memory for {taken} bytes of body");
+            return Err(Refusal::new(Reason::BodyTooLarge, message));
+        }
+        piece.extend_from_slice(bytes.get(..taken).unwrap_or(bytes));
+        body.left = body.left.map(|left| left - taken as u64);
+        if taken > 0 {
+            // Under the lock, so that pieces come in the order in which they found room.
+            self.command(Command::WriteBody(id, piece));
+        }
+        Ok(taken)
+    }
+
+    /// Says that a streamed body has come to its end. One whose length was given needs it not.
+    ///
+    /// # Errors
+    /// As [`write_body`](Client::write_body); [`Reason::Argument`] if it is shorter than it was said to be.
+    pub fn finish_body(&self, id: RequestId) -> Result<(), Refusal> {
+        let mut streams = self.outgoing.lock();
+        let body = streams.get_mut(&id).ok_or_else(|| self.no_stream(id))?;
+        if let Some(left) = body.left.filter(|left| *left > 0) {
+            let message = format!("the body of request {} lacks {left} of the bytes of body_length", id.number());
+            return Err(Refusal::new(Reason::Argument, message));
+        }
+        if !std::mem::replace(&mut body.finished, true) {
+            self.command(Command::FinishBody(id));
+        }
+        Ok(())
+    }
+
+    fn no_stream(&self, id: RequestId) -> Refusal {
+        match self.slots.get(id).filter(|slot| !slot.is_watch()) {
+            Some(_) => Refusal::new(Reason::Argument, format!("the body of request {} is not streamed", id.number())),
+            None => stale(id),
+        }
     }
 
     fn too_many_live(&self) -> Refusal {
@@ -371,8 +451,7 @@ impl Client {
 
     fn command_for(&self, id: RequestId, command: Command) -> Result<(), Refusal> {
         if self.slots.get(id).is_none_or(Slot::is_watch) {
-            let message = format!("request {} has already ended or never existed", id.number());
-            return Err(Refusal::new(Reason::Stale, message));
+            return Err(stale(id));
         }
         self.command(command);
         Ok(())
@@ -381,7 +460,21 @@ impl Client {
     /// Takes the next event, if there is one. Never waits. Meant for one thread at a time, in which a request's events come
     /// in order.
     pub fn poll(&self) -> Option<Event> {
-        self.events.pop()
+        let event = self.events.pop()?;
+        if self.streaming.load(Ordering::Acquire) > 0 {
+            self.note_stream(&event);
+        }
+        Some(event)
+    }
+
+    fn note_stream(&self, event: &Event) {
+        if event.kind == EventKind::Writable {
+            if let Some(body) = self.outgoing.lock().get(&event.request) {
+                body.room.heard();
+            }
+        } else if event.kind == EventKind::Ended && self.outgoing.lock().remove(&event.request).is_some() {
+            self.streaming.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     #[inline]
@@ -466,6 +559,10 @@ fn open_cache(config: &Config) -> Result<(Cache, Option<File>), Refusal> {
     let (cache, gone) = Cache::new(Some(path), &found.files, config.max_cache_bytes, memory);
     folder::forget(&gone);
     Ok((cache, Some(found.lock)))
+}
+
+fn stale(id: RequestId) -> Refusal {
+    Refusal::new(Reason::Stale, format!("request {} has already ended or never existed", id.number()))
 }
 
 fn refused_by_system(error: io::Error) -> Refusal {

@@ -10,7 +10,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::budget::Body;
 use crate::error::ErrorKind;
 use crate::headers::Headers;
-use crate::slots::{RequestId, Slots};
+use crate::slots::{RequestId, Slot, Slots};
 use crate::text::Text;
 
 /// What kind of event it is. More kinds may come.
@@ -28,6 +28,8 @@ pub enum EventKind {
     Ended,
     /// Whether a watched host can be reached: once at the start, and at each change.
     Reachability,
+    /// There is room again for a streamed request body.
+    Writable,
     /// An attempt has failed, and another follows.
     Retry,
 }
@@ -319,7 +321,15 @@ impl Consumer {
     /// Does what goes with an event's being taken; `false` if nobody wants to hear of it any more.
     fn complete(&self, event: &mut Event) -> bool {
         match event.kind {
-            EventKind::Began | EventKind::Data | EventKind::Retry => {}
+            EventKind::Began | EventKind::Retry => {}
+            EventKind::Data | EventKind::Writable => {
+                // A PROGRESS event before it may have told of more already.
+                if let Some((transferred, estimated)) = self.common.slots.get(event.request).map(Slot::progress)
+                    && transferred > event.transferred
+                {
+                    (event.transferred, event.estimated) = (transferred, estimated);
+                }
+            }
             EventKind::Reachability => {
                 let Some(slot) = self.common.slots.get(event.request) else { return false };
                 #[allow(clippy::cast_possible_truncation)] // six bits, as noted

@@ -218,6 +218,8 @@ pub(crate) enum RequestBody {
     Bytes(SharedBytes),
     File(FileName),
     Form(Arc<Form>),
+    /// Handed over while it is sent: its length if that is known, and how much may wait.
+    Stream(Option<u64>, u32),
 }
 
 /// Who the request is from.
@@ -389,6 +391,19 @@ impl Request {
         Ok(self)
     }
 
+    /// Sends what the program hands over by [`Client::write_body`](crate::Client::write_body) while the request runs, as long
+    /// as `length` says or until [`Client::finish_body`](crate::Client::finish_body). At most `window` bytes wait to be sent.
+    ///
+    /// What is sent is gone: such a request is neither made again nor follows a redirect that asks for its body.
+    ///
+    /// # Errors
+    /// [`Reason::Argument`] for a window below 16 KiB or above 1 GiB.
+    pub fn stream_body(mut self, length: Option<u64>, window: u32) -> Result<Request, Refusal> {
+        check_window(window)?;
+        self.body = RequestBody::Stream(length, window);
+        Ok(self)
+    }
+
     /// Whether the body, in memory or a file, is compressed by gzip before it is sent.
     #[must_use]
     pub fn gzip_body(mut self, gzip: bool) -> Request {
@@ -491,11 +506,7 @@ impl Request {
     /// # Errors
     /// [`Reason::Argument`] for a window below 16 KiB or above 1 GiB.
     pub fn stream_response(mut self, window: u32) -> Result<Request, Refusal> {
-        if !(MIN_STREAM_WINDOW..=MAX_STREAM_WINDOW).contains(&window) {
-            let message =
-                format!("stream_window_bytes is {window}, it must be {MIN_STREAM_WINDOW} to {MAX_STREAM_WINDOW}");
-            return Err(Refusal::new(Reason::Argument, message));
-        }
+        check_window(window)?;
         self.stream_window = Some(window);
         Ok(self)
     }
@@ -684,11 +695,16 @@ impl Request {
         {
             return Err(Refusal::new(Reason::Argument, "a form has a Content-Type of its own, and no body_kind"));
         }
+        if let (RequestBody::Stream(..), BodyKind::Text) = (&self.body, self.body_kind) {
+            let what = "a streamed body is sent as it is handed over, which body_kind text does not go with";
+            return Err(Refusal::new(Reason::Argument, what));
+        }
         if self.gzip {
             let refuse = |what: &str| Err(Refusal::new(Reason::Argument, what));
             match self.body {
                 RequestBody::None => return refuse("the body is to be compressed, but there is none"),
                 RequestBody::Form(_) => return refuse("a form cannot be compressed"),
+                RequestBody::Stream(..) => return refuse("a streamed body cannot be compressed"),
                 RequestBody::Bytes(_) | RequestBody::File(_) => {}
             }
             if self.headers.get("Content-Encoding").is_some() {
@@ -701,6 +717,14 @@ impl Request {
         }
         Ok(())
     }
+}
+
+fn check_window(window: u32) -> Result<(), Refusal> {
+    if (MIN_STREAM_WINDOW..=MAX_STREAM_WINDOW).contains(&window) {
+        return Ok(());
+    }
+    let message = format!("stream_window_bytes is {window}, it must be {MIN_STREAM_WINDOW} to {MAX_STREAM_WINDOW}");
+    Err(Refusal::new(Reason::Argument, message))
 }
 
 impl fmt::Debug for Request {

@@ -69,6 +69,11 @@ impl Slot {
     /// Takes the newest numbers; the next note queues a new event.
     pub(crate) fn take_progress(&self) -> (u64, i64) {
         self.progress_queued.swap(false, Ordering::AcqRel);
+        self.progress()
+    }
+
+    /// The newest numbers.
+    pub(crate) fn progress(&self) -> (u64, i64) {
         (self.transferred.load(Ordering::Relaxed), self.estimated.load(Ordering::Relaxed))
     }
 }

@@ -33,6 +33,18 @@ fn pieces_come_in_order_after_the_head_and_are_all_there_is() {
 }
 
 #[test]
+fn progress_beside_the_pieces_never_goes_back() {
+    let (server, host) = (Server::start(), Host::new());
+    for window in [16 << 10, 4 << 20] {
+        let request = stream(server.url("/bytes/3000000")).progress(SORTIE_PROGRESS_DOWNLOAD);
+        // That numbers do not go back is checked with every event.
+        let events = host.events(host.submit(&request.stream_window_bytes(window)));
+        assert!(joined(&events) == pattern_vec(3_000_000));
+        assert!(events.iter().any(|event| event.kind == SORTIE_EVENT_PROGRESS));
+    }
+}
+
+#[test]
 fn a_host_that_looks_away_holds_the_transfer_up_and_memory_flat() {
     let (server, host) = (Server::start(), Host::new());
     let size: u64 = 64 << 20;

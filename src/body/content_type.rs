@@ -5,10 +5,10 @@ use crate::event::BodyKind;
 use crate::request::Request;
 
 /// The Content-Type of a request that gives none.
-pub(crate) fn default_for(kind: BodyKind, is_file: bool) -> &'static str {
+pub(crate) fn default_for(kind: BodyKind, is_bytes: bool) -> &'static str {
     match kind {
         BodyKind::Text => "text/plain; charset=UTF-8",
-        BodyKind::Default if !is_file => "text/plain; charset=UTF-8",
+        BodyKind::Default if !is_bytes => "text/plain; charset=UTF-8",
         BodyKind::Default | BodyKind::Binary => "application/octet-stream",
     }
 }

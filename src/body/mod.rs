@@ -5,6 +5,7 @@ pub(crate) mod compressing;
 pub(crate) mod content_type;
 pub(crate) mod decoding;
 pub(crate) mod disk;
+pub(crate) mod feed;
 pub(crate) mod form;
 pub(crate) mod integrity;
 pub(crate) mod part;

@@ -1,8 +1,11 @@
 //! Where the bytes of a request's body come from.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use crate::body::disk::{Key, Op};
+use crate::body::feed::Feed;
 use crate::error::{ErrorKind, Failure};
 use crate::request::SharedBytes;
 
@@ -14,26 +17,59 @@ const AHEAD: usize = 2;
 /// The body of one attempt at a request.
 pub(crate) enum Source {
     None,
-    Bytes { bytes: SharedBytes, at: usize },
+    Bytes {
+        bytes: SharedBytes,
+        at: usize,
+    },
     File(FileSource),
+    /// What the program hands over meanwhile.
+    Stream(Rc<RefCell<Feed>>),
+}
+
+/// How long a body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyLength {
+    Known(u64),
+    Unknown,
+}
+
+impl BodyLength {
+    /// As events and libcurl have it: -1 if unknown, or too long to say.
+    pub(crate) fn estimate(self) -> i64 {
+        match self {
+            BodyLength::Known(length) => i64::try_from(length).unwrap_or(-1),
+            BodyLength::Unknown => -1,
+        }
+    }
 }
 
 /// What a source has to give.
 pub(crate) enum Pull {
     /// This many bytes; 0 at the end.
     Bytes(usize),
-    /// Nothing yet: the disk is reading.
+    /// Nothing yet: the disk is reading, or the program has not handed over more.
     Wait,
 }
 
 impl Source {
     /// The body's length, if there is a body.
-    pub(crate) fn length(&self) -> Option<u64> {
+    pub(crate) fn length(&self) -> Option<BodyLength> {
         match self {
             Source::None => None,
-            Source::Bytes { bytes, .. } => Some((**bytes).as_ref().len() as u64),
-            Source::File(file) => Some(file.length),
+            Source::Bytes { bytes, .. } => Some(BodyLength::Known((**bytes).as_ref().len() as u64)),
+            Source::File(file) => Some(BodyLength::Known(file.length)),
+            Source::Stream(feed) => Some(feed.borrow().length()),
         }
+    }
+
+    /// Whether it cannot be sent again from its start.
+    pub(crate) fn is_spent(&self) -> bool {
+        matches!(self, Source::Stream(feed) if feed.borrow().is_spent())
+    }
+
+    /// Whether there is room again for a program that waits to hand over more.
+    pub(crate) fn take_news(&mut self) -> bool {
+        matches!(self, Source::Stream(feed) if feed.borrow_mut().take_news())
     }
 
     /// Fills a buffer. Reads of a file are asked for through `disk`.
@@ -47,20 +83,23 @@ impl Source {
                 Pull::Bytes(count)
             }
             Source::File(file) => file.pull(out, disk),
+            Source::Stream(feed) => feed.borrow_mut().pull(out),
         }
     }
 
-    /// Goes to an offset, as libcurl asks when it sends a body again on another connection.
-    pub(crate) fn seek(&mut self, offset: u64, disk: &mut dyn FnMut(Op)) {
+    /// Goes to an offset, as libcurl asks when it sends a body again on another connection; `false` if it cannot.
+    pub(crate) fn seek(&mut self, offset: u64, disk: &mut dyn FnMut(Op)) -> bool {
         match self {
             Source::None => {}
             Source::Bytes { at, .. } => *at = usize::try_from(offset).unwrap_or(usize::MAX),
             Source::File(file) => file.seek(offset, disk),
+            Source::Stream(feed) => return feed.borrow().sent() == offset,
         }
+        true
     }
 }
 
-fn copy(out: &mut [u8], from: &[u8]) -> usize {
+pub(super) fn copy(out: &mut [u8], from: &[u8]) -> usize {
     let count = out.len().min(from.len());
     if let (Some(to), Some(from)) = (out.get_mut(..count), from.get(..count)) {
         to.copy_from_slice(from);
@@ -194,7 +233,7 @@ mod tests {
     fn a_file_comes_whole_and_in_order() {
         for length in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 5 * CHUNK + 17] {
             let (mut disk, mut source) = file(length);
-            assert_eq!(source.length(), Some(length as u64));
+            assert_eq!(source.length(), Some(BodyLength::Known(length as u64)));
             assert_eq!(read_all(&mut disk, &mut source), disk.content);
         }
     }

@@ -298,7 +298,7 @@ pub(super) unsafe fn form_parts<'a>(parts: *const sortie_form_part, count: u32) 
 ///
 /// # Safety
 /// `bytes` is NULL or points to `length` bytes that stay as they are during `'a`.
-unsafe fn bytes<'a>(bytes: *const c_void, length: u64, what: &str) -> Result<&'a [u8], Refusal> {
+pub(super) unsafe fn bytes<'a>(bytes: *const c_void, length: u64, what: &str) -> Result<&'a [u8], Refusal> {
     let too_large =
         |_| Refusal::new(Reason::BodyTooLarge, format!("{what} has {length} bytes, more than memory can hold"));
     match isize::try_from(length).map_err(too_large)?.unsigned_abs() {
@@ -323,6 +323,7 @@ pub(super) unsafe fn request(desc: &sortie_request_desc) -> Result<Request, Refu
         | SORTIE_REQUEST_NO_COOKIES
         | SORTIE_REQUEST_GZIP_BODY
         | SORTIE_REQUEST_STREAM_RESPONSE
+        | SORTIE_REQUEST_STREAM_BODY
         | SORTIE_REQUEST_RESUME
         | SORTIE_REQUEST_RETRY_ANY_METHOD
         | SORTIE_REQUEST_RETRY_EVENTS;
@@ -345,7 +346,16 @@ pub(super) unsafe fn request(desc: &sortie_request_desc) -> Result<Request, Refu
         request = request.header("Content-Type", content_type)?;
     }
     let lent = flag(SORTIE_REQUEST_BORROW_BODY);
-    if let Some(bytes) = unsafe { body(desc.body, desc.body_length, lent, "sortie_request_desc.body") }? {
+    let streamed = flag(SORTIE_REQUEST_STREAM_BODY);
+    let window = if desc.stream_window_bytes == 0 { Request::DEFAULT_STREAM_WINDOW } else { desc.stream_window_bytes };
+    if streamed {
+        let others = [desc.body, desc.body_path.cast(), desc.form_parts.cast()];
+        if others.iter().any(|other| !other.is_null()) || desc.form_part_count != 0 {
+            let what = "SORTIE_REQUEST_STREAM_BODY goes with neither body nor body_path nor form_parts";
+            return Err(Refusal::new(Reason::Argument, what));
+        }
+        request = request.stream_body(Some(desc.body_length).filter(|length| *length != 0), window)?;
+    } else if let Some(bytes) = unsafe { body(desc.body, desc.body_length, lent, "sortie_request_desc.body") }? {
         request = request.shared_body(bytes);
     }
     if let Some(path) = unsafe { optional_text(desc.body_path, "body_path") }? {
@@ -411,10 +421,9 @@ pub(super) unsafe fn request(desc: &sortie_request_desc) -> Result<Request, Refu
         request = request.expected_length(desc.expected_length);
     }
     if flag(SORTIE_REQUEST_STREAM_RESPONSE) {
-        let window = desc.stream_window_bytes;
-        request = request.stream_response(if window == 0 { Request::DEFAULT_STREAM_WINDOW } else { window })?;
-    } else if desc.stream_window_bytes != 0 {
-        let what = "stream_window_bytes is set without SORTIE_REQUEST_STREAM_RESPONSE";
+        request = request.stream_response(window)?;
+    } else if desc.stream_window_bytes != 0 && !streamed {
+        let what = "stream_window_bytes is set without SORTIE_REQUEST_STREAM_RESPONSE or SORTIE_REQUEST_STREAM_BODY";
         return Err(Refusal::new(Reason::Argument, what));
     }
     let defaults = Retry::default();

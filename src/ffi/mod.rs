@@ -359,6 +359,56 @@ pub unsafe extern "C" fn sortie_request_set_priority(
 }
 
 /// The id with this number, if it may be one.
+/// Hands over the next piece of the body of a request with SORTIE_REQUEST_STREAM_BODY: as much as there is room for. After
+/// less than all, a SORTIE_EVENT_WRITABLE tells when there is room again. What is handed over after the request has ended is
+/// dropped. Never waits.
+///
+/// @param client     a live client; must not be NULL
+/// @param request    an id from sortie_submit(); finished and made-up ids are safe
+/// @param data       the bytes, copied; may be NULL if length is 0
+/// @param length     their number
+/// @param out_taken  receives how many of them were taken; left as it is on failure; must not be NULL
+/// @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, SORTIE_RESULT_STALE when its ENDED event has been drained,
+///         SORTIE_RESULT_ARGUMENT if its body is not streamed, is finished or would become longer than body_length, or
+///         SORTIE_RESULT_BODY_TOO_LARGE
+/// @threadsafety   any thread, one at a time for a request, except during sortie_client_destroy()
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_body_write(
+    client: *mut sortie_client,
+    request: sortie_request,
+    data: *const c_void,
+    length: u64,
+    out_taken: *mut u64,
+) -> sortie_result {
+    guard_unit(|| {
+        if out_taken.is_null() {
+            return Err(null("out_taken"));
+        }
+        // SAFETY: the caller promises a live client and `length` bytes.
+        let (client, bytes) = unsafe { (reference(client, "client")?, args::bytes(data, length, "data")?) };
+        let taken = client.client.write_body(live_id(request)?, bytes)?;
+        // SAFETY: not NULL, and the caller promises a writable number.
+        unsafe { out_taken.write(taken as u64) };
+        Ok(())
+    })
+}
+
+/// Says that the body of a request with SORTIE_REQUEST_STREAM_BODY has come to its end. One with a body_length needs it not.
+/// Finishing twice is fine.
+///
+/// @param client   a live client; must not be NULL
+/// @param request  an id from sortie_submit(); finished and made-up ids are safe
+/// @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, SORTIE_RESULT_STALE when its ENDED event has been drained, or
+///         SORTIE_RESULT_ARGUMENT if its body is not streamed or has not all that body_length says
+/// @threadsafety   any thread, except during sortie_client_destroy()
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_body_finish(client: *mut sortie_client, request: sortie_request) -> sortie_result {
+    // SAFETY: the caller promises a live client.
+    guard_unit(|| unsafe { reference(client, "client") }?.client.finish_body(live_id(request)?))
+}
+
 fn live_id(request: sortie_request) -> Result<RequestId, Refusal> {
     let stale = || Refusal::new(Reason::Stale, format!("request {request} has already ended or never existed"));
     RequestId::from_number(request).ok_or_else(stale)
@@ -426,6 +476,7 @@ fn hand_out(event: Event) -> (sortie_event, Held) {
             EventKind::Data => SORTIE_EVENT_DATA,
             EventKind::Ended => SORTIE_EVENT_ENDED,
             EventKind::Reachability => SORTIE_EVENT_REACHABILITY,
+            EventKind::Writable => SORTIE_EVENT_WRITABLE,
             EventKind::Retry => SORTIE_EVENT_RETRY,
         },
         error: SORTIE_ERROR_NONE,

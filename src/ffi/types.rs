@@ -59,6 +59,9 @@ pub const SORTIE_EVENT_ENDED: u32 = 4;
 /// sortie_event.type: whether a watched host can be reached. Once at the start and at each change; at most one is undrained
 /// per watch, and it tells the newest.
 pub const SORTIE_EVENT_REACHABILITY: u32 = 5;
+/// sortie_event.type: there is room again for a streamed body, of which the last sortie_body_write() took less than all. At
+/// most one is undrained per request.
+pub const SORTIE_EVENT_WRITABLE: u32 = 6;
 /// sortie_event.type: an attempt has failed, and another follows in retry_delay_ms. Only with
 /// SORTIE_REQUEST_RETRY_EVENTS. It has the failed response's status and headers, or the error.
 pub const SORTIE_EVENT_RETRY: u32 = 7;
@@ -195,6 +198,13 @@ pub const SORTIE_REQUEST_GZIP_BODY: u32 = 64;
 /// headers. What is received and not yet drained stays within stream_window_bytes: beyond, the transfer pauses. Pieces are
 /// bytes, decompressed, whatever the Content-Type; max_body_bytes does not apply. Not together with response_path.
 pub const SORTIE_REQUEST_STREAM_RESPONSE: u32 = 128;
+/// sortie_request_desc.flags: the body comes by sortie_body_write() while the request runs. body_length, if not 0, is what it
+/// will have in all; else it ends with sortie_body_finish(). What is written and not yet sent stays within
+/// stream_window_bytes, and may be written from submit on. Time limits run while the request waits for more, but for
+/// stall_timeout_ms. What is sent is gone: such a request is not made again once it has sent some, and one that is redirected
+/// with its body ends with SORTIE_ERROR_REDIRECTS. Not together with body, body_path, a form, SORTIE_BODY_TEXT or
+/// SORTIE_REQUEST_GZIP_BODY.
+pub const SORTIE_REQUEST_STREAM_BODY: u32 = 256;
 /// sortie_request_desc.flags: what has come of a file when its download breaks off (a lost connection, a cancel, a killed
 /// process) stays beside its target, as NAME.sortie-part and NAME.sortie-resume, and a later request with this flag for the
 /// same URL and file asks only for the rest. For GET with response_path. To give up on it, remove those two files.
@@ -459,7 +469,7 @@ pub struct sortie_request_desc {
     pub user_data: u64,
     /// The request's body in memory; NULL means none, or body_path.
     pub body: *const c_void,
-    /// The body's length in bytes.
+    /// The body's length in bytes; with SORTIE_REQUEST_STREAM_BODY 0 if it is not known.
     pub body_length: u64,
     /// A file to send as the body; NULL means none, or body.
     pub body_path: *const c_char,
@@ -525,8 +535,8 @@ pub struct sortie_request_desc {
     /// The number of form_parts, at most 10000.
     pub form_part_count: u32,
     /// With SORTIE_REQUEST_STREAM_RESPONSE: how many bytes of DATA events may be undrained, or drained and still held, before
-    /// the transfer pauses; default 262144, from 16384 to 1073741824. What is just being received comes on top: 16 KiB, or what
-    /// they decompress to.
+    /// the transfer pauses. What is just being received comes on top: 16 KiB, or what they decompress to. With
+    /// SORTIE_REQUEST_STREAM_BODY: how many bytes may be written and not yet sent. Default 262144, from 16384 to 1073741824.
     pub stream_window_bytes: u32,
     /// SORTIE_CACHE_*: how to use the client's cache, if it has one.
     pub cache_mode: u32,

@@ -14,6 +14,7 @@ use super::sys::{self, Raw};
 use super::tls::{self, Roots};
 use super::{Net, PROBE_PATIENCE, Transfer};
 use crate::body::decoding::ACCEPTED;
+use crate::body::source::BodyLength;
 use crate::config::{Config, Pin, TlsVersion, canonical_host};
 use crate::error::Refusal;
 use crate::request::HttpVersion;
@@ -143,7 +144,7 @@ pub(crate) struct Hop<'a> {
     pub(crate) url: &'a url::Url,
     pub(crate) method: &'a str,
     /// The body's length, if there is a body.
-    pub(crate) body: Option<u64>,
+    pub(crate) body: Option<BodyLength>,
     pub(crate) headers: Vec<(&'a str, &'a str)>,
     pub(crate) credential: Credential<'a>,
     pub(crate) version: HttpVersion,
@@ -285,8 +286,7 @@ impl<H: Transfer> Easy<H> {
             self.applied.mode = mode;
         }
         if let Some(length) = hop.body {
-            let length = i64::try_from(length).map_err(|_| "the body is too long to send".to_owned())?;
-            raw.offset(curl_sys::CURLOPT_INFILESIZE_LARGE, length)?;
+            raw.offset(curl_sys::CURLOPT_INFILESIZE_LARGE, length.estimate())?;
         }
         if self.applied.method != hop.method {
             raw.text(curl_sys::CURLOPT_CUSTOMREQUEST, Some(c_text(&mut self.line, hop.method)))?;

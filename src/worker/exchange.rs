@@ -20,7 +20,7 @@ use crate::body::decoding::{Broken, Decoder};
 use crate::body::disk::{Key, Location, Op};
 use crate::body::integrity::{Expected, Hasher};
 use crate::body::resume::{self, Left, Start};
-use crate::body::source::{Pull, Source};
+use crate::body::source::{BodyLength, Pull, Source};
 use crate::body::{charset, content_type};
 use crate::budget::{Body, Budget};
 use crate::error::{ErrorKind, Failure, bytes_text};
@@ -292,8 +292,8 @@ impl Flow {
     pub(super) fn counts(&self) -> (u64, i64) {
         let (transferred, estimated) = match self.progress {
             Progress::Upload => {
-                let length = self.source.length().unwrap_or(0);
-                (self.sent.max(self.told), i64::try_from(length).unwrap_or(-1))
+                let length = self.source.length().unwrap_or(BodyLength::Known(0));
+                (self.sent.max(self.told), length.estimate())
             }
             Progress::Download | Progress::None => (self.received.max(self.told), self.declared),
         };
@@ -374,7 +374,7 @@ impl Flow {
             self.sink = Sink::Discard(0);
             return true;
         }
-        if let Some(backoff) = self.backoff.filter(|_| retry::is_passing(self.status)) {
+        if let Some(backoff) = self.backoff.filter(|_| retry::is_passing(self.status) && !self.source.is_spent()) {
             self.again = backoff.wait(outlet.now.get(), self.headers.get("Retry-After"));
         }
         if self.resumable && !no_body {
@@ -472,10 +472,10 @@ impl Flow {
             revalidated: self.revalidated,
             ..Response::default()
         };
-        outlet.events.push(self.event(EventKind::Began, self.received, self.declared, response));
+        outlet.events.push(self.event(EventKind::Began, self.received, self.declared, Some(response)));
     }
 
-    fn event(&self, kind: EventKind, transferred: u64, estimated: i64, response: Response) -> Event {
+    fn event(&self, kind: EventKind, transferred: u64, estimated: i64, response: Option<Response>) -> Event {
         Event {
             request: self.id,
             user_data: self.user_data,
@@ -483,7 +483,7 @@ impl Flow {
             url: self.url.clone(),
             transferred,
             estimated,
-            response: Some(Box::new(response)),
+            response: response.map(Box::new),
             network: Network::default(),
         }
     }
@@ -596,7 +596,7 @@ impl Flow {
                     ..Response::default()
                 };
                 let (transferred, estimated) = self.counts();
-                outlet.events.push(self.event(EventKind::Data, transferred, estimated, response));
+                outlet.events.push(self.event(EventKind::Data, transferred, estimated, Some(response)));
             }
             Sink::Memory(body) => {
                 let size = body.len() as u64 + data.len() as u64;
@@ -660,6 +660,10 @@ impl Flow {
                 if self.progress == Progress::Upload && count > 0 {
                     self.tell_progress(outlet);
                 }
+                if self.source.take_news() {
+                    let (transferred, estimated) = self.counts();
+                    outlet.events.push(self.event(EventKind::Writable, transferred, estimated, None));
+                }
                 Ok(count)
             }
         }
@@ -721,7 +725,10 @@ impl Handler for Exchange {
     fn seek(&mut self, whence: SeekFrom) -> SeekResult {
         let SeekFrom::Start(offset) = whence else { return SeekResult::CantSeek };
         self.guarded(SeekResult::Fail, |flow, outlet| {
-            flow.source.seek(offset, &mut |operation| outlet.to_disk(operation));
+            if !flow.source.seek(offset, &mut |operation| outlet.to_disk(operation)) {
+                flow.fail(ErrorKind::Send, "the connection was lost, and a streamed body cannot be sent again");
+                return SeekResult::Fail;
+            }
             flow.sent = offset;
             SeekResult::Ok
         })

@@ -1,5 +1,6 @@
 //! One accepted request on its way through the worker.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,9 @@ use super::redirect::{NextHop, header_goes_along};
 use super::retry::{self, Backoff};
 use crate::body::content_type;
 use crate::body::disk::{Key, Op};
+use crate::body::feed::Feed;
 use crate::body::resume::{Left, Resumable};
+use crate::body::source::BodyLength;
 use crate::cache::entry::Entry;
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure};
@@ -89,6 +92,8 @@ pub(super) struct Job {
     pub(super) paused: bool,
     /// The host has been given some of the response: it cannot be asked for again.
     pub(super) streamed: bool,
+    /// What the program hands over of its body.
+    pub(super) feed: Option<Rc<RefCell<Feed>>>,
     /// It was made again after its connection had died.
     pub(super) restarted: bool,
     /// What the disk has just read for it.
@@ -147,6 +152,7 @@ impl Job {
             afresh: false,
             paused: false,
             streamed: false,
+            feed: None,
             restarted: false,
             recalled: None,
             cached: None,
@@ -199,7 +205,7 @@ impl Job {
     }
 
     /// The present hop as it goes over the wire.
-    pub(super) fn hop<'a>(&'a self, config: &'a Config, body: Option<u64>, cookies: Option<&'a str>) -> Hop<'a> {
+    pub(super) fn hop<'a>(&'a self, config: &'a Config, body: Option<BodyLength>, cookies: Option<&'a str>) -> Hop<'a> {
         let redirected = self.timing.redirects > 0;
         let goes_along = |name: &str| !redirected || header_goes_along(name, self.has_body, self.left_origin);
         let own = &self.request.headers;
@@ -213,8 +219,8 @@ impl Job {
             headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Content-Type"));
             headers.push(("Content-Type", &form.content_type));
         } else if self.has_body && !has("Content-Type") {
-            let is_file = matches!(self.request.body, RequestBody::File(_));
-            headers.push(("Content-Type", content_type::default_for(self.request.body_kind, is_file)));
+            let is_bytes = matches!(self.request.body, RequestBody::File(_) | RequestBody::Stream(..));
+            headers.push(("Content-Type", content_type::default_for(self.request.body_kind, is_bytes)));
         }
         if let Some(with_charset) = &self.content_type {
             let given = headers.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case("Content-Type"));
@@ -238,7 +244,7 @@ impl Job {
             headers.push(("Cookie", cookies));
         }
         // Without this, servers would not be told that a POST has no body.
-        let empty_body = matches!(self.method.as_str(), "POST" | "PUT" | "PATCH").then_some(0);
+        let empty_body = matches!(self.method.as_str(), "POST" | "PUT" | "PATCH").then_some(BodyLength::Known(0));
         let credential = match &self.request.credentials {
             _ if self.left_origin => Credential::None,
             Credentials::None => Credential::None,
@@ -294,8 +300,14 @@ impl Job {
 
     /// How long to wait before the attempt that follows this failure; `None` if none does.
     pub(super) fn wait_after(&self, failure: &Failure, now: Duration) -> Option<Duration> {
-        let worth = !self.streamed && retry::is_worth_another(failure.kind, self.may_be_sent_twice());
+        let worth =
+            !self.streamed && !self.body_is_spent() && retry::is_worth_another(failure.kind, self.may_be_sent_twice());
         self.backoff.filter(|_| worth)?.wait(now, None)
+    }
+
+    /// Whether some of a streamed body has been sent: it cannot be sent again.
+    pub(super) fn body_is_spent(&self) -> bool {
+        self.feed.as_ref().is_some_and(|feed| feed.borrow().is_spent())
     }
 
     /// Whether another attempt does no harm even if this one has reached the server.
@@ -314,7 +326,7 @@ impl Job {
         let idle = unanswered_on_used_connection || self.suspended_until.is_some();
         let lost =
             matches!(failure.kind, ErrorKind::Connect | ErrorKind::Send | ErrorKind::Receive | ErrorKind::Protocol);
-        idle && !self.restarted && !self.streamed && lost && self.is_idempotent()
+        idle && !self.restarted && !self.streamed && !self.body_is_spent() && lost && self.is_idempotent()
     }
 
     /// Whether the cache may have to do with the present hop.

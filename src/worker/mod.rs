@@ -28,8 +28,9 @@ use parking_lot::Mutex;
 
 use crate::body::compressing::Compressing;
 use crate::body::disk::{Key, Op, Outcome, Reply};
+use crate::body::feed::{Feed, Room};
 use crate::body::recoding::Recoding;
-use crate::body::source::{FileSource, Source};
+use crate::body::source::{BodyLength, FileSource, Source};
 use crate::budget::Budget;
 use crate::cache::Cache;
 use crate::config::Config;
@@ -60,7 +61,10 @@ const MAX_POOLED_HANDLES: usize = 256;
 
 /// What other threads ask of the worker.
 pub(crate) enum Command {
-    Submit(RequestId, Box<Request>),
+    /// With the room for its body, if that is streamed.
+    Submit(RequestId, Box<Request>, Option<Arc<Room>>),
+    WriteBody(RequestId, Vec<u8>),
+    FinishBody(RequestId),
     Cancel(RequestId),
     Pause(RequestId, bool),
     SetPriority(RequestId, Priority),
@@ -333,7 +337,9 @@ impl Worker {
                 return false;
             }
             match self.commands.try_recv() {
-                Ok(Command::Submit(id, request)) => self.accept(id, *request),
+                Ok(Command::Submit(id, request, room)) => self.accept(id, *request, room),
+                Ok(Command::WriteBody(id, bytes)) => self.feed(id, |feed| feed.push(bytes)),
+                Ok(Command::FinishBody(id)) => self.feed(id, Feed::finish),
                 Ok(Command::Cancel(id)) => {
                     self.stop(id, Failure::new(ErrorKind::Cancelled, ErrorKind::Cancelled.text()));
                 }
@@ -365,13 +371,30 @@ impl Worker {
         true
     }
 
-    fn accept(&mut self, id: RequestId, request: Request) {
+    fn accept(&mut self, id: RequestId, request: Request, room: Option<Arc<Room>>) {
         self.sequence += 1;
         let now = self.now();
         let rank = Rank::new(now, request.priority, self.sequence);
-        let job = Box::new(Job::new(id, request, rank, now, &self.outlet));
+        let mut job = Box::new(Job::new(id, request, rank, now, &self.outlet));
+        if let (RequestBody::Stream(length, _), Some(room)) = (&job.request.body, room) {
+            job.feed = Some(Rc::new(RefCell::new(Feed::new(*length, room))));
+        }
         self.live += 1;
         self.enqueue(job);
+    }
+
+    /// Does something to a streamed body, which may then go on.
+    fn feed(&mut self, id: RequestId, change: impl FnOnce(&mut Feed)) {
+        let (suspended, now) = (self.suspended(), self.now());
+        let Some(job) = self.job(id) else { return };
+        let Some(feed) = &job.feed else { return };
+        change(&mut feed.borrow_mut());
+        if let State::Running(peer) = &mut job.state
+            && !suspended
+            && peer.flow().is_some_and(|flow| flow.send_paused && !flow.paused)
+        {
+            go_on(peer, now);
+        }
     }
 
     fn pause(&mut self, id: RequestId, paused: bool) {
@@ -653,7 +676,7 @@ impl Worker {
         let encoding = job.request.text_encoding().filter(|_| !job.encoded);
         let (mut bytes, mut operation) = (None, None);
         match &job.request.body {
-            RequestBody::None => {}
+            RequestBody::None | RequestBody::Stream(..) => {}
             _ if !job.has_body => {}
             RequestBody::Bytes(text) if let Some(encoding) = encoding => {
                 let text = Recoding::start(Arc::clone(text), encoding, Arc::clone(&self.outlet.lending));
@@ -683,7 +706,11 @@ impl Worker {
             self.put(job);
             return;
         }
-        let source = bytes.map_or(Source::None, |bytes| Source::Bytes { bytes: Arc::clone(bytes), at: 0 });
+        let source = match (bytes, &job.feed) {
+            (Some(bytes), _) => Source::Bytes { bytes: Arc::clone(bytes), at: 0 },
+            (None, Some(feed)) if job.has_body => Source::Stream(Rc::clone(feed)),
+            (None, _) => Source::None,
+        };
         self.start(job, source);
     }
 
@@ -700,7 +727,7 @@ impl Worker {
         let length = source.length();
         if job.request.progress == Progress::Upload && !job.began {
             job.began = true;
-            let estimated = i64::try_from(length.unwrap_or(0)).unwrap_or(-1);
+            let estimated = length.unwrap_or(BodyLength::Known(0)).estimate();
             self.outlet.events.push(job.event(EventKind::Began, 0, estimated, None));
         }
         let mut flow = self.flow_for(&job, source);
@@ -766,7 +793,12 @@ impl Worker {
         flow
     }
 
-    fn run_on_handle(&mut self, job: &Job, mut flow: Box<Flow>, body: Option<u64>) -> Result<Active<Exchange>, String> {
+    fn run_on_handle(
+        &mut self,
+        job: &Job,
+        mut flow: Box<Flow>,
+        body: Option<BodyLength>,
+    ) -> Result<Active<Exchange>, String> {
         let mut easy = match self.pool.pop() {
             Some(easy) => easy,
             None => {
@@ -1040,6 +1072,12 @@ impl Worker {
         }
         let insecure = job.request.insecure_redirects;
         match redirect::next_hop(&job.url, location, flow.status, &job.method, insecure) {
+            Ok(next) if !next.becomes_get && job.body_is_spent() => {
+                let from = redirect::shown(&job.url);
+                let message =
+                    format!("redirect from {from} was not followed: it asks for the body again, which was streamed");
+                self.fail(job, flow, Failure::new(ErrorKind::Redirects, message));
+            }
             Ok(next) => {
                 self.let_go_of_part(&job);
                 job.follow(next);

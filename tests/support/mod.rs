@@ -320,6 +320,8 @@ pub struct Req {
     pub cache_mode: u32,
     pub attempt_timeout_ms: u32,
     pub stream_window_bytes: u32,
+    /// With SORTIE_REQUEST_STREAM_BODY: its length.
+    pub streamed_length: u64,
     pub form: Option<Vec<Part>>,
 }
 
@@ -408,6 +410,7 @@ impl Req {
         cache_mode: u32,
         attempt_timeout_ms: u32,
         stream_window_bytes: u32,
+        streamed_length: u64,
     }
 
     pub fn header(mut self, name: &str, value: &str) -> Req {
@@ -468,6 +471,8 @@ impl Req {
         desc.user_data = self.user_data;
         if let Some(body) = &self.body {
             (desc.body, desc.body_length) = (body.as_ptr().cast(), body.len() as u64);
+        } else {
+            desc.body_length = self.streamed_length;
         }
         desc.body_path = strings.optional(self.body_path.as_deref().map(path_text));
         desc.body_directory = self.body_directory;
@@ -624,6 +629,7 @@ impl Event {
             SORTIE_EVENT_ENDED,
             SORTIE_EVENT_REACHABILITY,
             SORTIE_EVENT_RETRY,
+            SORTIE_EVENT_WRITABLE,
         ];
         assert!(types.contains(&event.r#type));
         let body = (!event.body.is_null()).then(|| {
@@ -809,7 +815,7 @@ impl Ledger {
         match event.kind {
             SORTIE_EVENT_BEGAN => assert!(!std::mem::replace(&mut seen.began, true), "a second BEGAN: {event:?}"),
             SORTIE_EVENT_PROGRESS | SORTIE_EVENT_DATA => assert!(seen.began, "before BEGAN: {event:?}"),
-            SORTIE_EVENT_REACHABILITY | SORTIE_EVENT_RETRY => {}
+            SORTIE_EVENT_REACHABILITY | SORTIE_EVENT_RETRY | SORTIE_EVENT_WRITABLE => {}
             _ => {
                 seen.ended = true;
                 self.ended += 1;
@@ -993,6 +999,42 @@ impl Host {
     pub fn set_priority(&self, id: u64, priority: u32) -> i32 {
         // SAFETY: a live client.
         unsafe { sortie_request_set_priority(self.client, id, priority) }
+    }
+
+    /// Hands over some of a streamed body: how much was taken.
+    pub fn try_write(&self, id: u64, bytes: &[u8]) -> Result<usize, Refused> {
+        let mut taken = UNTOUCHED;
+        // SAFETY: a live client, as many bytes as it says, and room for a number.
+        match unsafe { sortie_body_write(self.client, id, bytes.as_ptr().cast(), bytes.len() as u64, &mut taken) } {
+            SORTIE_OK => Ok(usize::try_from(taken).expect("at most what was given")),
+            refused => {
+                assert_eq!(taken, UNTOUCHED, "a refused call leaves its out parameter alone");
+                Err(Refused::now(refused))
+            }
+        }
+    }
+
+    /// Hands over all of a body, in frames as a game would: after less than all it waits for WRITABLE.
+    #[track_caller]
+    pub fn write_all(&self, id: u64, mut bytes: &[u8]) {
+        loop {
+            let taken = self.try_write(id, bytes).expect("a piece of body");
+            bytes = &bytes[taken..];
+            if bytes.is_empty() {
+                return;
+            }
+            self.pump_until("room for more of a body", |ledger| {
+                let seen = ledger.seen.get_mut(&id)?;
+                let at = seen.events.iter().position(|event| event.kind == SORTIE_EVENT_WRITABLE);
+                assert!(at.is_some() || !seen.ended, "it ended without: {:?}", seen.events.last());
+                at.map(|at| seen.events.remove(at))
+            });
+        }
+    }
+
+    pub fn finish(&self, id: u64) -> i32 {
+        // SAFETY: a live client.
+        unsafe { sortie_body_finish(self.client, id) }
     }
 
     pub fn wait(&self, timeout: Duration) -> bool {
