@@ -279,6 +279,26 @@
 #define SORTIE_HTTP_2_PRIOR_KNOWLEDGE 2
 
 /**
+ * What a response came in: none came from the network.
+ */
+#define SORTIE_PROTOCOL_NONE 0
+
+/**
+ * What a response came in: HTTP/1.0.
+ */
+#define SORTIE_PROTOCOL_HTTP_1_0 1
+
+/**
+ * What a response came in: HTTP/1.1.
+ */
+#define SORTIE_PROTOCOL_HTTP_1_1 2
+
+/**
+ * What a response came in: HTTP/2.
+ */
+#define SORTIE_PROTOCOL_HTTP_2 3
+
+/**
  * The lowest TLS version: the default, 1.2.
  */
 #define SORTIE_TLS_DEFAULT 0
@@ -1141,6 +1161,18 @@ typedef struct {
      * Bytes that the cache holds now, in memory and on disk.
      */
     uint64_t cache_bytes;
+    /**
+     * Connections that are open now, idle ones included.
+     */
+    uint32_t connections_open;
+    /**
+     * Of those that wait: requests that are paused, or between two attempts.
+     */
+    uint32_t resting;
+    /**
+     * Attempts made since creation: requests started, and started again.
+     */
+    uint64_t attempts;
 } sortie_stats;
 
 /**
@@ -1202,7 +1234,7 @@ typedef struct {
 } sortie_mock;
 
 /**
- * Where a request's time went. Microseconds; a step that did not happen took 0.
+ * Where a request's time went, and over what. Microseconds; a step that did not happen took 0.
  */
 typedef struct {
     /**
@@ -1237,6 +1269,30 @@ typedef struct {
      * From the first hop's start to the end.
      */
     uint64_t total_us;
+    /**
+     * The number of attempts made.
+     */
+    uint32_t attempts;
+    /**
+     * SORTIE_PROTOCOL_*: what the last hop's response came in.
+     */
+    uint32_t protocol;
+    /**
+     * 1 if the last hop went over a connection that had been used before, else 0.
+     */
+    uint32_t connection_reused;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Bytes of response bodies on the wire, of all hops and attempts.
+     */
+    uint64_t bytes_received;
+    /**
+     * Bytes of request bodies sent, of all hops and attempts.
+     */
+    uint64_t bytes_sent;
 } sortie_timing;
 
 /**
@@ -1765,7 +1821,18 @@ const char *sortie_event_charset(const sortie_event *event,
                                  uint32_t *source);
 
 /**
- * Tells where a request's time went.
+ * Tells the address that the request was connected to: the server's, or the proxy's.
+ *
+ * @param event  an ENDED or RETRY event of the last sortie_poll()
+ * @return the address with its port, such as "203.0.113.7:443" or "[2001:db8::1]:443", valid as long as the event is; NULL
+ *         if there was no connection
+ * @threadsafety   the thread that polls
+ * @since          0.1.0
+ */
+const char *sortie_event_remote_address(const sortie_event *event);
+
+/**
+ * Tells where a request's time went, and over what.
  *
  * @param event  an ENDED event of the last sortie_poll()
  * @param out    receives it; its struct_size must be set; must not be NULL

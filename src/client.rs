@@ -60,6 +60,12 @@ pub struct Stats {
     pub cache_misses: u64,
     /// Bytes that the cache holds now, in memory and on disk.
     pub cache_bytes: u64,
+    /// Connections that are open now, idle ones included.
+    pub connections_open: u32,
+    /// Of those that wait: requests that are paused, or between two attempts.
+    pub resting: u32,
+    /// Attempts made since creation: requests started, and started again.
+    pub attempts: u64,
 }
 
 /// An HTTP client for game loops. Submit from any thread, [`poll`](Client::poll) once a frame, never wait.
@@ -519,6 +525,9 @@ impl Client {
             cache_revalidated: counters.cache_revalidated.load(Ordering::Relaxed),
             cache_misses: counters.cache_misses.load(Ordering::Relaxed),
             cache_bytes: counters.cache_bytes.load(Ordering::Relaxed),
+            connections_open: counters.connections_open.load(Ordering::Relaxed),
+            resting: counters.resting.load(Ordering::Relaxed),
+            attempts: counters.attempts.load(Ordering::Relaxed),
         }
     }
 

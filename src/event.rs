@@ -1,5 +1,7 @@
 //! What the host receives, and the two ends of the queue it comes through.
 
+use std::cell::OnceCell;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -183,9 +185,22 @@ pub struct Response {
     pub failure: Option<(ErrorKind, Text)>,
     /// Where the time went.
     pub timing: Timing,
+    /// The remote address, once C has asked for it.
+    pub(crate) remote_text: OnceCell<Text>,
 }
 
-/// Where a request's time went. A step that did not happen took no time.
+/// A version of HTTP that a response came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.0.
+    Http10,
+    /// HTTP/1.1.
+    Http11,
+    /// HTTP/2.
+    Http2,
+}
+
+/// Where a request's time went, and over what. A step that did not happen took no time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timing {
     /// The number of redirects followed in the last attempt.
@@ -204,6 +219,16 @@ pub struct Timing {
     pub first_byte: Duration,
     /// From the first hop's start to the end.
     pub total: Duration,
+    /// What the last hop's response came in; `None` if none came from the network.
+    pub protocol: Option<Protocol>,
+    /// The last hop went over a connection that had been used before.
+    pub connection_reused: bool,
+    /// The address that the last hop was connected to: the server's, or the proxy's.
+    pub remote_address: Option<SocketAddr>,
+    /// Bytes of response bodies on the wire, of all hops and attempts.
+    pub bytes_received: u64,
+    /// Bytes of request bodies sent, of all hops and attempts.
+    pub bytes_sent: u64,
 }
 
 /// What both ends see.

@@ -239,6 +239,8 @@ fn headers_and_statuses_come_through() {
         assert_eq!((event.transferred, event.estimated), (100, 100));
         let log = nginx.log("/small", before + 1);
         assert_eq!(log.last().unwrap()[0], protocol);
+        let told = if protocol == "HTTP/2.0" { SORTIE_PROTOCOL_HTTP_2 } else { SORTIE_PROTOCOL_HTTP_1_1 };
+        assert_eq!(event.timing.unwrap().protocol, told);
     }
     host.fetch(&Req::get(nginx.url("/missing"))).ok(404);
     host.fetch(&Req::new("DELETE", nginx.url("/put/x"))).ok(405);

@@ -605,6 +605,54 @@ fn the_timing_tells_where_the_time_went() {
 }
 
 #[test]
+fn the_timing_tells_over_what_and_how_much_it_went() {
+    let (server, host) = (Server::start(), Host::new());
+    let first = host.fetch(&Req::new("POST", server.url("/echo")).body(vec![1; 300]));
+    let timing = first.ok(200).timing.unwrap();
+    assert_eq!((timing.protocol, timing.connection_reused, timing.attempts), (SORTIE_PROTOCOL_HTTP_1_1, 0, 1));
+    assert_eq!((timing.bytes_sent, timing.bytes_received), (300, 300));
+    assert_eq!(first.remote_address, Some(format!("127.0.0.1:{}", server.port())));
+    let second = host.fetch(&Req::get(server.url("/http10?keep_alive=0")));
+    let timing = second.ok(200).timing.unwrap();
+    assert_eq!((timing.protocol, timing.connection_reused), (SORTIE_PROTOCOL_HTTP_1_0, 1));
+    assert_eq!(second.remote_address, first.remote_address);
+    // What came of earlier hops and attempts counts.
+    let moved = Req::new("POST", server.url("/redirect-to?url=/echo&status=307")).body(vec![1; 300]);
+    let timing = host.fetch(&moved).ok(200).timing.unwrap();
+    assert_eq!((timing.redirects, timing.bytes_sent), (1, 600), "{timing:?}");
+    let flaky = Req::get(server.url("/flaky?fails=1&key=timing&status=503")).max_attempts(2).retry_delay_ms(1);
+    let timing = host.fetch(&flaky).ok(200).timing.unwrap();
+    assert!(timing.attempts == 2 && timing.bytes_received > 1, "{timing:?}");
+    let failed = host.fetch(&Req::get(format!("http://{}/", refused_addr())));
+    let timing = failed.timing.unwrap();
+    assert_eq!((timing.protocol, timing.connection_reused, timing.attempts), (SORTIE_PROTOCOL_NONE, 0, 1));
+    assert_eq!(failed.remote_address, None);
+    let six = Server::builder().ipv6(true).start();
+    let event = host.fetch(&Req::get(six.url_of("[::1]", "/bytes/3")));
+    assert_eq!(event.remote_address, Some(format!("[::1]:{}", six.port())));
+}
+
+#[test]
+fn open_connections_and_resting_requests_are_gauged() {
+    let (server, host) = (Server::start(), Host::new());
+    host.suspend();
+    let paused = host.get(server.url("/bytes/1"));
+    host.pause(paused);
+    host.resume();
+    host.fetch(&Req::get(server.url("/bytes/1"))).ok(200);
+    let flaky = server.url("/flaky?fails=9&key=gauge&status=503&retry_after=60");
+    let resting = host.submit(&Req::get(flaky).max_attempts(9).timeout_ms(SORTIE_NO_TIMEOUT));
+    until("the gauges", || host.stats().resting == 2 && host.stats().waiting == 2);
+    let stats = host.stats();
+    assert_eq!((stats.attempts, u64::from(stats.connections_open)), (2, stats.connections), "{stats:?}");
+    for id in [paused, resting] {
+        host.cancel(id);
+        host.ended(id);
+    }
+    assert_eq!((host.stats().resting, host.stats().waiting), (0, 0));
+}
+
+#[test]
 fn the_stats_count() {
     let (server, host) = (Server::start(), Host::new());
     let ids: Vec<u64> = (0..10).map(|_| host.get(server.url("/bytes/1000"))).collect();

@@ -124,13 +124,13 @@ unsafe impl Sized0 for sortie_mock {
 // SAFETY: repr(C), begins with struct_size, and consists of integers.
 unsafe impl Sized0 for sortie_timing {
     const NAME: &'static str = "sortie_timing";
-    const FIRST: usize = offset_of!(sortie_timing, total_us) + size_of::<u64>();
+    const FIRST: usize = offset_of!(sortie_timing, bytes_sent) + size_of::<u64>();
 }
 
 // SAFETY: repr(C), begins with struct_size, and consists of integers.
 unsafe impl Sized0 for sortie_stats {
     const NAME: &'static str = "sortie_stats";
-    const FIRST: usize = offset_of!(sortie_stats, cache_bytes) + size_of::<u64>();
+    const FIRST: usize = offset_of!(sortie_stats, attempts) + size_of::<u64>();
 }
 
 /// Checks struct_size and returns it.

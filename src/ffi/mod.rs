@@ -22,7 +22,7 @@ use crate::budget::Body;
 use crate::client::Client;
 use crate::config::Config;
 use crate::error::{ErrorKind, Reason, Refusal};
-use crate::event::{BodyKind, CharsetSource, Event, EventKind, Response};
+use crate::event::{BodyKind, CharsetSource, Event, EventKind, Protocol, Response};
 use crate::headers::Headers;
 use crate::slots::RequestId;
 use crate::text::Text;
@@ -604,6 +604,9 @@ pub unsafe extern "C" fn sortie_client_stats(client: *mut sortie_client, out: *m
             cache_revalidated: stats.cache_revalidated,
             cache_misses: stats.cache_misses,
             cache_bytes: stats.cache_bytes,
+            connections_open: stats.connections_open,
+            resting: stats.resting,
+            attempts: stats.attempts,
         };
         // SAFETY: the caller promises as many writable bytes as struct_size says.
         unsafe { write_struct(out, value) }
@@ -928,7 +931,24 @@ pub unsafe extern "C" fn sortie_event_charset(event: *const sortie_event, source
     })
 }
 
-/// Tells where a request's time went.
+/// Tells the address that the request was connected to: the server's, or the proxy's.
+///
+/// @param event  an ENDED or RETRY event of the last sortie_poll()
+/// @return the address with its port, such as "203.0.113.7:443" or "[2001:db8::1]:443", valid as long as the event is; NULL
+///         if there was no connection
+/// @threadsafety   the thread that polls
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_event_remote_address(event: *const sortie_event) -> *const c_char {
+    guard_pointer(|| {
+        // SAFETY: the caller promises an event of the last poll.
+        let response = unsafe { response(event) }?;
+        let address = response.timing.remote_address?;
+        Some(c_pointer(response.remote_text.get_or_init(|| Text::from(address.to_string())).as_c_str()))
+    })
+}
+
+/// Tells where a request's time went, and over what.
 ///
 /// @param event  an ENDED event of the last sortie_poll()
 /// @param out    receives it; its struct_size must be set; must not be NULL
@@ -955,6 +975,17 @@ pub unsafe extern "C" fn sortie_event_timing(event: *const sortie_event, out: *m
             tls_us: us(timing.tls),
             first_byte_us: us(timing.first_byte),
             total_us: us(timing.total),
+            attempts: timing.attempts,
+            protocol: match timing.protocol {
+                None => SORTIE_PROTOCOL_NONE,
+                Some(Protocol::Http10) => SORTIE_PROTOCOL_HTTP_1_0,
+                Some(Protocol::Http11) => SORTIE_PROTOCOL_HTTP_1_1,
+                Some(Protocol::Http2) => SORTIE_PROTOCOL_HTTP_2,
+            },
+            connection_reused: timing.connection_reused.into(),
+            reserved: 0,
+            bytes_received: timing.bytes_received,
+            bytes_sent: timing.bytes_sent,
         };
         // SAFETY: the caller promises as many writable bytes as struct_size says.
         unsafe { write_struct(out, value) }
@@ -1323,8 +1354,8 @@ mod tests {
         assert_eq!(size_of::<sortie_form_part>(), 64);
         assert_eq!(size_of::<sortie_pin>(), 24);
         assert_eq!(size_of::<sortie_client_certificate>(), 40);
-        assert_eq!(size_of::<sortie_timing>(), 56);
-        assert_eq!(size_of::<sortie_stats>(), 104);
+        assert_eq!(size_of::<sortie_timing>(), 88);
+        assert_eq!(size_of::<sortie_stats>(), 120);
         assert_eq!(size_of::<sortie_resolve>(), 32);
         assert_eq!(size_of::<sortie_mock>(), 72);
         assert_eq!(offset_of!(sortie_mock, body), 40);

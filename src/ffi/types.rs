@@ -161,6 +161,15 @@ pub const SORTIE_HTTP_1_1: u32 = 1;
 /// HTTP version: HTTP/2 also without TLS, by prior knowledge.
 pub const SORTIE_HTTP_2_PRIOR_KNOWLEDGE: u32 = 2;
 
+/// What a response came in: none came from the network.
+pub const SORTIE_PROTOCOL_NONE: u32 = 0;
+/// What a response came in: HTTP/1.0.
+pub const SORTIE_PROTOCOL_HTTP_1_0: u32 = 1;
+/// What a response came in: HTTP/1.1.
+pub const SORTIE_PROTOCOL_HTTP_1_1: u32 = 2;
+/// What a response came in: HTTP/2.
+pub const SORTIE_PROTOCOL_HTTP_2: u32 = 3;
+
 /// The lowest TLS version: the default, 1.2.
 pub const SORTIE_TLS_DEFAULT: u32 = 0;
 /// The lowest TLS version: 1.2.
@@ -623,7 +632,7 @@ pub struct sortie_event {
     pub reserved: [u64; 2],
 }
 
-/// Where a request's time went. Microseconds; a step that did not happen took 0.
+/// Where a request's time went, and over what. Microseconds; a step that did not happen took 0.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sortie_timing {
@@ -643,6 +652,18 @@ pub struct sortie_timing {
     pub first_byte_us: u64,
     /// From the first hop's start to the end.
     pub total_us: u64,
+    /// The number of attempts made.
+    pub attempts: u32,
+    /// SORTIE_PROTOCOL_*: what the last hop's response came in.
+    pub protocol: u32,
+    /// 1 if the last hop went over a connection that had been used before, else 0.
+    pub connection_reused: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// Bytes of response bodies on the wire, of all hops and attempts.
+    pub bytes_received: u64,
+    /// Bytes of request bodies sent, of all hops and attempts.
+    pub bytes_sent: u64,
 }
 
 /// Counts and gauges of a client.
@@ -679,4 +700,10 @@ pub struct sortie_stats {
     pub cache_misses: u64,
     /// Bytes that the cache holds now, in memory and on disk.
     pub cache_bytes: u64,
+    /// Connections that are open now, idle ones included.
+    pub connections_open: u32,
+    /// Of those that wait: requests that are paused, or between two attempts.
+    pub resting: u32,
+    /// Attempts made since creation: requests started, and started again.
+    pub attempts: u64,
 }

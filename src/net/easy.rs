@@ -1,6 +1,7 @@
 //! Easy handles: set up once for their client, then changed only where a request differs from the one before.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::body::decoding::ACCEPTED;
 use crate::body::source::BodyLength;
 use crate::config::{Config, Pin, TlsVersion, canonical_host};
 use crate::error::Refusal;
+use crate::event::Protocol;
 use crate::request::HttpVersion;
 
 /// libcurl's receive buffer, one per multi handle. Larger ones halve the kernel time of large downloads.
@@ -403,6 +405,22 @@ impl<H: Transfer> Easy<H> {
     pub(crate) fn connections(&self) -> u64 {
         #[allow(clippy::useless_conversion)] // c_long has 32 bits on Windows
         u64::try_from(i64::from(Raw(self.easy.raw()).info_long(sys::INFO_NUM_CONNECTS))).unwrap_or(0)
+    }
+
+    /// The address at the other end of the last hop's connection.
+    pub(crate) fn remote_address(&self) -> Option<SocketAddr> {
+        Raw(self.easy.raw()).remote_address()
+    }
+
+    /// What the last hop's response was spoken in.
+    pub(crate) fn protocol(&self) -> Option<Protocol> {
+        // CURL_HTTP_VERSION_1_0, _1_1 and _2_0.
+        match Raw(self.easy.raw()).info_long(sys::INFO_HTTP_VERSION) {
+            1 => Some(Protocol::Http10),
+            2 => Some(Protocol::Http11),
+            3 => Some(Protocol::Http2),
+            _ => None,
+        }
     }
 
     /// Where the last hop's time went.

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -52,6 +53,8 @@ struct Table {
 pub(crate) struct Sockets {
     poller: Arc<Poller>,
     table: Mutex<Table>,
+    /// How many sockets are open.
+    count: AtomicU32,
 }
 
 /// A descriptor as the place of its entry. Descriptors are small everywhere; one beyond this is not watched, and its
@@ -74,7 +77,7 @@ impl Table {
 
 impl Sockets {
     pub(super) fn new(poller: Arc<Poller>) -> Sockets {
-        Sockets { poller, table: Mutex::default() }
+        Sockets { poller, table: Mutex::default(), count: AtomicU32::new(0) }
     }
 
     /// Notes a socket that was opened for libcurl.
@@ -83,6 +86,7 @@ impl Sockets {
             let mut table = self.table.lock();
             *table.entry(place) = Entry { owner: Some(owner), ..Entry::default() };
             *table.open.entry(owner).or_default() += 1;
+            self.count.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -91,12 +95,18 @@ impl Sockets {
         self.table.lock().open.get(&owner).copied().unwrap_or(0)
     }
 
+    /// How many sockets are open in all.
+    pub(crate) fn count(&self) -> u32 {
+        self.count.load(Ordering::Relaxed)
+    }
+
     /// Forgets a socket that is about to be closed.
     pub(super) fn closing(&self, socket: Socket) {
         let Some(place) = place(socket) else { return };
         let mut table = self.table.lock();
         let entry = std::mem::take(table.entry(place));
         if let Some(owner) = entry.owner {
+            self.count.fetch_sub(1, Ordering::Relaxed);
             let left = table.open.get(&owner).map_or(0, |open| open.saturating_sub(1));
             if left == 0 {
                 table.open.remove(&owner);

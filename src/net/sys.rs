@@ -2,6 +2,7 @@
 //! curl.h and multi.h.
 
 use std::ffi::{CStr, c_char, c_int, c_long};
+use std::net::{IpAddr, SocketAddr};
 
 use curl_sys::{CURL, CURLINFO, CURLM, CURLMoption, CURLoption};
 
@@ -24,6 +25,9 @@ const INFO_OFF_T: CURLINFO = 0x60_0000;
 const INFO_LONG: CURLINFO = 0x20_0000;
 const INFO_STRING: CURLINFO = 0x10_0000;
 pub(super) const INFO_OS_ERRNO: CURLINFO = INFO_LONG + 25;
+pub(super) const INFO_HTTP_VERSION: CURLINFO = INFO_LONG + 46;
+const INFO_PRIMARY_IP: CURLINFO = INFO_STRING + 32;
+const INFO_PRIMARY_PORT: CURLINFO = INFO_LONG + 40;
 pub(super) const INFO_LOCAL_IP: CURLINFO = INFO_STRING + 41;
 pub(super) const INFO_NAMELOOKUP_TIME_T: CURLINFO = INFO_OFF_T + 51;
 pub(super) const INFO_CONNECT_TIME_T: CURLINFO = INFO_OFF_T + 52;
@@ -102,6 +106,21 @@ impl Raw {
 
     /// Reads a string.
     pub(super) fn info_text(self, info: CURLINFO) -> Option<String> {
+        // SAFETY: the text is copied before anything else is done with the handle.
+        Some(unsafe { self.info_c_text(info) }?.to_string_lossy().into_owned())
+    }
+
+    /// The address at the other end of the last connection.
+    pub(super) fn remote_address(self) -> Option<SocketAddr> {
+        // SAFETY: the text is read before anything else is done with the handle.
+        let address: IpAddr = unsafe { self.info_c_text(INFO_PRIMARY_IP) }?.to_str().ok()?.parse().ok()?;
+        let port = u16::try_from(self.info_long(INFO_PRIMARY_PORT)).ok()?;
+        Some(SocketAddr::new(address, port))
+    }
+
+    /// # Safety
+    /// The text is the handle's, and valid until something is done with that.
+    unsafe fn info_c_text<'a>(self, info: CURLINFO) -> Option<&'a CStr> {
         let mut value: *const c_char = std::ptr::null();
         // SAFETY: the handle is live, and the info writes a pointer to a string that the handle owns, or NULL.
         let code = unsafe { curl_sys::curl_easy_getinfo(self.0, info, &raw mut value) };
@@ -109,7 +128,7 @@ impl Raw {
             return None;
         }
         // SAFETY: as above.
-        Some(unsafe { CStr::from_ptr(value) }.to_string_lossy().into_owned())
+        Some(unsafe { CStr::from_ptr(value) })
     }
 
     /// OpenSSL's session of the handle's connection, if it has one.

@@ -184,6 +184,8 @@ pub(super) struct Flow {
     decoder: Option<Decoder>,
     /// Bytes of the response's body that have come, on the wire.
     pub(super) received: u64,
+    /// The same, of this hop alone and whatever became of them.
+    pub(super) came: u64,
     /// Bytes of the request's body that libcurl has taken.
     pub(super) sent: u64,
     /// What a callback found wrong; libcurl then ends the transfer.
@@ -258,6 +260,7 @@ impl Flow {
             decompress: true,
             decoder: None,
             received: 0,
+            came: 0,
             sent: 0,
             failure: None,
             paused: false,
@@ -523,12 +526,13 @@ impl Flow {
         };
         self.recorder =
             self.recorder.take().filter(|_| took).and_then(|mut recorder| recorder.take(data).then_some(recorder));
+        let count = data.len() as u64;
+        if !self.from_cache {
+            self.came += count;
+            outlet.bytes_received.set(outlet.bytes_received.get() + count);
+        }
         if took && self.redirect.is_none() && self.again.is_none() && !self.instead {
-            let count = data.len() as u64;
             self.received += count;
-            if !self.from_cache {
-                outlet.bytes_received.set(outlet.bytes_received.get() + count);
-            }
             if self.progress == Progress::Download {
                 self.tell_progress(outlet);
             }

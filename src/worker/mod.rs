@@ -96,6 +96,9 @@ pub(crate) struct Counters {
     pub(crate) bytes_received: AtomicU64,
     pub(crate) bytes_sent: AtomicU64,
     pub(crate) connections: AtomicU64,
+    pub(crate) connections_open: AtomicU32,
+    pub(crate) resting: AtomicU32,
+    pub(crate) attempts: AtomicU64,
     /// What the machine's network is like, as flags.
     pub(crate) network: AtomicU32,
     pub(crate) cache_hits: AtomicU64,
@@ -207,8 +210,9 @@ struct Worker {
     /// Nothing started in this turn because too much waits to be drained.
     full: bool,
     finished: Vec<(usize, curl_sys::CURLcode)>,
-    /// Connections made.
+    /// Connections made, and attempts.
     connections: u64,
+    attempts: u64,
     #[cfg(feature = "test-hooks")]
     panic_at_start: bool,
 }
@@ -257,6 +261,7 @@ impl Worker {
             full: false,
             finished: Vec::new(),
             connections: 0,
+            attempts: 0,
             #[cfg(feature = "test-hooks")]
             panic_at_start: false,
         })
@@ -322,6 +327,9 @@ impl Worker {
         counters.bytes_received.store(self.outlet.bytes_received.get(), Ordering::Relaxed);
         counters.bytes_sent.store(self.outlet.bytes_sent.get(), Ordering::Relaxed);
         counters.connections.store(self.connections, Ordering::Relaxed);
+        counters.connections_open.store(self.net.sockets().count(), Ordering::Relaxed);
+        counters.resting.store(self.resting, Ordering::Relaxed);
+        counters.attempts.store(self.attempts, Ordering::Relaxed);
         counters.cache_hits.store(self.cache.hits, Ordering::Relaxed);
         counters.cache_revalidated.store(self.cache.revalidated, Ordering::Relaxed);
         counters.cache_misses.store(self.cache.misses, Ordering::Relaxed);
@@ -653,6 +661,7 @@ impl Worker {
         if job.attempt_started.is_none() {
             job.attempt_started = Some(now);
             job.timing.attempts += 1;
+            self.attempts += 1;
             job.backoff = Backoff::after(job.timing.attempts, &job.request.retry, job.total_deadline(&self.config));
         }
         if self.recall(&job) {
@@ -930,6 +939,13 @@ impl Worker {
         let timing = easy.timing();
         (job.timing.name_lookup, job.timing.connect) = (timing.name_lookup, timing.connect);
         (job.timing.tls, job.timing.first_byte) = (timing.tls, timing.first_byte);
+        let made = easy.connections();
+        self.connections += made;
+        if flow.reached() > Reached::Nothing {
+            job.timing.protocol = easy.protocol();
+            job.timing.connection_reused = made == 0;
+            job.timing.remote_address = easy.remote_address();
+        }
         if job.suspended_until.is_some_and(|until| flow.last_activity > until) {
             job.suspended_until = None;
         }
@@ -958,8 +974,6 @@ impl Worker {
             }
             _ => failure.or_else(|| flow.incomplete().filter(|_| !decided)),
         };
-        let made = easy.connections();
-        self.connections += made;
         let unanswered_on_used_connection = made == 0 && flow.reached() == Reached::Connection;
         self.give_back(easy);
         match (failure, redirect) {
@@ -976,6 +990,7 @@ impl Worker {
         let (Some(mut flow), first_byte) = local.into_flow() else { return };
         job.timing.first_byte = first_byte.unwrap_or_default().saturating_sub(job.hop_started);
         (job.timing.name_lookup, job.timing.connect, job.timing.tls) = Default::default();
+        (job.timing.protocol, job.timing.connection_reused, job.timing.remote_address) = Default::default();
         let (failure, redirect) = self.take_outcome(&mut job, &mut flow);
         if flow.afresh && failure.is_none() {
             job.afresh = true;
@@ -989,6 +1004,8 @@ impl Worker {
     /// Takes over from the flow of a hop that is over how far it has come, why it failed, and where it leads instead.
     fn take_outcome(&self, job: &mut Job, flow: &mut Flow) -> (Option<Failure>, Option<String>) {
         (job.began, job.told, job.streamed) = (flow.began, flow.told, flow.has_streamed());
+        job.timing.bytes_received += flow.came;
+        job.timing.bytes_sent += flow.sent;
         if let Source::File(_) = flow.source {
             self.outlet.to_disk(Op::Close(job.key()));
         }

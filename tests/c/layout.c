@@ -167,7 +167,7 @@ static void check_layouts(void)
     AT(sortie_event, retry_delay_ms, 108);
     AT(sortie_event, reserved, 112);
 
-    CHECK(sizeof(sortie_timing) >= 56);
+    CHECK(sizeof(sortie_timing) >= 88);
     AT(sortie_timing, struct_size, 0);
     AT(sortie_timing, redirects, 4);
     AT(sortie_timing, queued_us, 8);
@@ -176,8 +176,14 @@ static void check_layouts(void)
     AT(sortie_timing, tls_us, 32);
     AT(sortie_timing, first_byte_us, 40);
     AT(sortie_timing, total_us, 48);
+    AT(sortie_timing, attempts, 56);
+    AT(sortie_timing, protocol, 60);
+    AT(sortie_timing, connection_reused, 64);
+    AT(sortie_timing, reserved, 68);
+    AT(sortie_timing, bytes_received, 72);
+    AT(sortie_timing, bytes_sent, 80);
 
-    CHECK(sizeof(sortie_stats) >= 104);
+    CHECK(sizeof(sortie_stats) >= 120);
     AT(sortie_stats, struct_size, 0);
     AT(sortie_stats, waiting, 4);
     AT(sortie_stats, active, 8);
@@ -193,6 +199,9 @@ static void check_layouts(void)
     AT(sortie_stats, cache_revalidated, 80);
     AT(sortie_stats, cache_misses, 88);
     AT(sortie_stats, cache_bytes, 96);
+    AT(sortie_stats, connections_open, 104);
+    AT(sortie_stats, resting, 108);
+    AT(sortie_stats, attempts, 112);
 }
 
 static void check_numbers(void)
@@ -221,6 +230,7 @@ static void check_numbers(void)
     CHECK_EQUAL(SORTIE_EVENT_DATA, 3);
     CHECK_EQUAL(SORTIE_EVENT_ENDED, 4);
     CHECK_EQUAL(SORTIE_EVENT_REACHABILITY, 5);
+    CHECK_EQUAL(SORTIE_EVENT_WRITABLE, 6);
     CHECK_EQUAL(SORTIE_EVENT_RETRY, 7);
 
     CHECK_EQUAL(SORTIE_ERROR_NONE, 0);
@@ -268,6 +278,11 @@ static void check_numbers(void)
     CHECK_EQUAL(SORTIE_HTTP_DEFAULT, 0);
     CHECK_EQUAL(SORTIE_HTTP_1_1, 1);
     CHECK_EQUAL(SORTIE_HTTP_2_PRIOR_KNOWLEDGE, 2);
+    CHECK_EQUAL(SORTIE_PROTOCOL_NONE, 0);
+    CHECK_EQUAL(SORTIE_PROTOCOL_HTTP_1_0, 1);
+    CHECK_EQUAL(SORTIE_PROTOCOL_HTTP_1_1, 2);
+    CHECK_EQUAL(SORTIE_PROTOCOL_HTTP_2, 3);
+
     CHECK_EQUAL(SORTIE_TLS_DEFAULT, 0);
     CHECK_EQUAL(SORTIE_TLS_1_2, 1);
     CHECK_EQUAL(SORTIE_TLS_1_3, 2);
@@ -280,6 +295,7 @@ static void check_numbers(void)
     CHECK_EQUAL(SORTIE_REQUEST_NO_COOKIES, 32);
     CHECK_EQUAL(SORTIE_REQUEST_GZIP_BODY, 64);
     CHECK_EQUAL(SORTIE_REQUEST_STREAM_RESPONSE, 128);
+    CHECK_EQUAL(SORTIE_REQUEST_STREAM_BODY, 256);
     CHECK_EQUAL(SORTIE_REQUEST_RESUME, 512);
     CHECK_EQUAL(SORTIE_REQUEST_RETRY_ANY_METHOD, 1024);
     CHECK_EQUAL(SORTIE_REQUEST_RETRY_EVENTS, 2048);

@@ -604,6 +604,7 @@ pub struct Event {
     pub attempts: u32,
     pub retry_delay_ms: u32,
     pub timing: Option<Timing>,
+    pub remote_address: Option<String>,
 }
 
 /// A copy of sortie_timing.
@@ -616,6 +617,11 @@ pub struct Timing {
     pub tls_us: u64,
     pub first_byte_us: u64,
     pub total_us: u64,
+    pub attempts: u32,
+    pub protocol: u32,
+    pub connection_reused: u32,
+    pub bytes_received: u64,
+    pub bytes_sent: u64,
 }
 
 impl Event {
@@ -662,6 +668,8 @@ impl Event {
             attempts: event.attempts,
             retry_delay_ms: event.retry_delay_ms,
             timing: copy_timing(event),
+            // SAFETY: an event of the last poll.
+            remote_address: copy_text(unsafe { sortie_event_remote_address(event) }),
         };
         copy.check();
         copy
@@ -781,6 +789,11 @@ fn copy_timing(event: &sortie_event) -> Option<Timing> {
             tls_us: timing.tls_us,
             first_byte_us: timing.first_byte_us,
             total_us: timing.total_us,
+            attempts: timing.attempts,
+            protocol: timing.protocol,
+            connection_reused: timing.connection_reused,
+            bytes_received: timing.bytes_received,
+            bytes_sent: timing.bytes_sent,
         }),
         SORTIE_RESULT_NOT_FOUND => None,
         other => panic!("sortie_event_timing gave {other}"),
@@ -1200,6 +1213,9 @@ impl Host {
             cache_revalidated: stats.cache_revalidated,
             cache_misses: stats.cache_misses,
             cache_bytes: stats.cache_bytes,
+            connections_open: stats.connections_open,
+            resting: stats.resting,
+            attempts: stats.attempts,
         }
     }
 }
@@ -1221,6 +1237,9 @@ pub struct Stats {
     pub cache_revalidated: u64,
     pub cache_misses: u64,
     pub cache_bytes: u64,
+    pub connections_open: u32,
+    pub resting: u32,
+    pub attempts: u64,
 }
 
 /// Waits for something that nobody signals.

@@ -64,6 +64,7 @@ const CONSTANTS: &[(&str, &str)] = &[
     ("PRIORITY", "Priorities"),
     ("DIRECTORY", "Base directories"),
     ("HTTP", "HTTP versions"),
+    ("PROTOCOL", "What a response came in"),
     ("TLS", "TLS versions"),
     ("CACHE", "Cache modes"),
     ("CLIENT", "Client flags"),
