@@ -783,6 +783,15 @@ typedef struct {
      * How many bytes the cache keeps in memory; default 0. With neither this nor cache_directory there is no cache.
      */
     uint64_t max_memory_cache_bytes;
+    /**
+     * How many bytes of response bodies may come in a second in all, on the wire; no limit by default. Requests share it
+     * evenly.
+     */
+    uint64_t max_receive_bytes_per_second;
+    /**
+     * How many bytes of request bodies may be sent in a second in all; no limit by default. Requests share it evenly.
+     */
+    uint64_t max_send_bytes_per_second;
 } sortie_client_config;
 
 /**
@@ -1006,6 +1015,15 @@ typedef struct {
      * Must be 0.
      */
     uint32_t reserved;
+    /**
+     * How many bytes of the response's body may come in a second, on the wire; no limit by default. They come in pieces of up
+     * to 16 KiB.
+     */
+    uint64_t max_receive_bytes_per_second;
+    /**
+     * How many bytes of the request's body may be sent in a second; no limit by default.
+     */
+    uint64_t max_send_bytes_per_second;
 } sortie_request_desc;
 
 /**
@@ -1173,6 +1191,14 @@ typedef struct {
      * Attempts made since creation: requests started, and started again.
      */
     uint64_t attempts;
+    /**
+     * Bytes of response bodies that came in the last second, measured twice a second.
+     */
+    uint64_t receive_bytes_per_second;
+    /**
+     * Bytes of request bodies that were sent in the last second, likewise.
+     */
+    uint64_t send_bytes_per_second;
 } sortie_stats;
 
 /**
@@ -1540,6 +1566,36 @@ sortie_result sortie_request_set_priority(sortie_client *client,
 
 /**
  * The id with this number, if it may be one.
+ * Limits how fast a request's bodies go from now on, whether it waits or runs.
+ *
+ * @param client                    a live client; must not be NULL
+ * @param request                   an id from sortie_submit(); finished and made-up ids are safe
+ * @param receive_bytes_per_second  of the response's body, as max_receive_bytes_per_second; 0 means no limit
+ * @param send_bytes_per_second     of the request's body, as max_send_bytes_per_second; 0 means no limit
+ * @return as sortie_request_pause()
+ * @threadsafety   any thread, except during sortie_client_destroy()
+ * @since          0.1.0
+ */
+sortie_result sortie_request_set_rate(sortie_client *client,
+                                      sortie_request request,
+                                      uint64_t receive_bytes_per_second,
+                                      uint64_t send_bytes_per_second);
+
+/**
+ * Limits how fast the bodies of all requests together go from now on.
+ *
+ * @param client                    a live client; must not be NULL
+ * @param receive_bytes_per_second  of response bodies, as max_receive_bytes_per_second; 0 means no limit
+ * @param send_bytes_per_second     of request bodies, as max_send_bytes_per_second; 0 means no limit
+ * @return SORTIE_OK or SORTIE_RESULT_NULL_ARGUMENT
+ * @threadsafety   any thread, except during sortie_client_destroy()
+ * @since          0.1.0
+ */
+sortie_result sortie_client_set_rate(sortie_client *client,
+                                     uint64_t receive_bytes_per_second,
+                                     uint64_t send_bytes_per_second);
+
+/**
  * Hands over the next piece of the body of a request with SORTIE_REQUEST_STREAM_BODY: as much as there is room for. After
  * less than all, a SORTIE_EVENT_WRITABLE tells when there is room again. What is handed over after the request has ended is
  * dropped. Never waits.

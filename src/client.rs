@@ -20,7 +20,7 @@ use crate::error::{Reason, Refusal};
 use crate::event::{Consumer, Event, EventKind, Network, queue};
 use crate::mock::{MAX_MOCKS, Mock};
 use crate::net::{self, Setup, Wake, signals};
-use crate::request::{Priority, Request, RequestBody, parse_url};
+use crate::request::{Priority, Rates, Request, RequestBody, parse_url};
 use crate::slots::{RequestId, Slot, Slots};
 use crate::worker::cookies::{Cookie, Jar};
 use crate::worker::reachability::{Host, MAX_WATCHES};
@@ -66,6 +66,10 @@ pub struct Stats {
     pub resting: u32,
     /// Attempts made since creation: requests started, and started again.
     pub attempts: u64,
+    /// Bytes of response bodies received in a second, measured twice a second.
+    pub receive_bytes_per_second: u64,
+    /// Bytes of request bodies sent in a second, likewise.
+    pub send_bytes_per_second: u64,
 }
 
 /// An HTTP client for game loops. Submit from any thread, [`poll`](Client::poll) once a frame, never wait.
@@ -455,6 +459,19 @@ impl Client {
         self.command_for(id, Command::SetPriority(id, priority))
     }
 
+    /// Sets how fast a request's bodies may go from now on, whether it waits or runs.
+    ///
+    /// # Errors
+    /// As [`pause`](Client::pause).
+    pub fn set_request_rates(&self, id: RequestId, rates: Rates) -> Result<(), Refusal> {
+        self.command_for(id, Command::SetRates(id, rates))
+    }
+
+    /// Sets how fast the bodies of all requests together may go from now on.
+    pub fn set_rates(&self, rates: Rates) {
+        self.command(Command::SetClientRates(rates));
+    }
+
     fn command_for(&self, id: RequestId, command: Command) -> Result<(), Refusal> {
         if self.slots.get(id).is_none_or(Slot::is_watch) {
             return Err(stale(id));
@@ -528,6 +545,8 @@ impl Client {
             connections_open: counters.connections_open.load(Ordering::Relaxed),
             resting: counters.resting.load(Ordering::Relaxed),
             attempts: counters.attempts.load(Ordering::Relaxed),
+            receive_bytes_per_second: counters.receive_rate.load(Ordering::Relaxed),
+            send_bytes_per_second: counters.send_rate.load(Ordering::Relaxed),
         }
     }
 

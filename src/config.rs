@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::body::disk::Location;
 use crate::error::{Reason, Refusal};
 use crate::headers::Headers;
-use crate::request::{BaseDirectory, FileName, Limit, add_header};
+use crate::request::{BaseDirectory, FileName, Limit, Rates, add_header};
 use crate::slots::MAX_SLOTS;
 
 /// The lowest TLS version to accept.
@@ -138,6 +138,8 @@ pub struct Config {
     pub max_cache_bytes: u64,
     /// How much the cache keeps in memory, in bytes. Without this and a directory there is no cache.
     pub max_memory_cache_bytes: u64,
+    /// How fast the bodies of all requests together may go; they share it fairly.
+    pub rates: Rates,
     /// Whether a request that no mock answers fails rather than go to the network.
     pub mocks_only: bool,
 }
@@ -175,6 +177,7 @@ impl Default for Config {
             cache_directory: None,
             max_cache_bytes: 100 << 20,
             max_memory_cache_bytes: 0,
+            rates: Rates::default(),
             mocks_only: false,
         }
     }

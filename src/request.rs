@@ -129,6 +129,15 @@ impl Limit {
     }
 }
 
+/// How many bytes of bodies may go over the wire in a second; 0 sets no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rates {
+    /// Of responses.
+    pub receive: u64,
+    /// Of requests.
+    pub send: u64,
+}
+
 /// Whether and when a request that failed is made again.
 ///
 /// What is safe is: an idempotent method (GET, HEAD, PUT, DELETE, OPTIONS), or any if nothing can have reached the server.
@@ -277,6 +286,7 @@ pub struct Request {
     pub(crate) retry: Retry,
     pub(crate) resume: bool,
     pub(crate) stream_window: Option<u32>,
+    pub(crate) rates: Rates,
 }
 
 impl Request {
@@ -329,6 +339,7 @@ impl Request {
             retry: Retry::default(),
             resume: false,
             stream_window: None,
+            rates: Rates::default(),
         })
     }
 
@@ -509,6 +520,13 @@ impl Request {
         check_window(window)?;
         self.stream_window = Some(window);
         Ok(self)
+    }
+
+    /// Limits how fast the bodies go. What comes is taken in pieces of up to 16 KiB, and so is the waiting for the next.
+    #[must_use]
+    pub fn rates(mut self, rates: Rates) -> Request {
+        self.rates = rates;
+        self
     }
 
     /// Asks for BEGAN and PROGRESS events.

@@ -14,7 +14,7 @@ use crate::error::{ErrorKind, Reason, Refusal};
 use crate::event::BodyKind;
 use crate::mock::Mock;
 use crate::request::{
-    BaseDirectory, CacheMode, FileName, HttpVersion, Limit, Priority, Progress, Request, Retry, SharedBytes,
+    BaseDirectory, CacheMode, FileName, HttpVersion, Limit, Priority, Progress, Rates, Request, Retry, SharedBytes,
 };
 
 /// A struct_size beyond this is a mistake, not a newer struct.
@@ -106,13 +106,13 @@ pub(super) unsafe trait Sized0: Copy {
 // SAFETY: repr(C), begins with struct_size, and consists of integers and raw pointers.
 unsafe impl Sized0 for sortie_request_desc {
     const NAME: &'static str = "sortie_request_desc";
-    const FIRST: usize = offset_of!(sortie_request_desc, reserved) + size_of::<u32>();
+    const FIRST: usize = offset_of!(sortie_request_desc, max_send_bytes_per_second) + size_of::<u64>();
 }
 
 // SAFETY: repr(C), begins with struct_size, and consists of integers and raw pointers.
 unsafe impl Sized0 for sortie_client_config {
     const NAME: &'static str = "sortie_client_config";
-    const FIRST: usize = offset_of!(sortie_client_config, max_memory_cache_bytes) + size_of::<u64>();
+    const FIRST: usize = offset_of!(sortie_client_config, max_send_bytes_per_second) + size_of::<u64>();
 }
 
 // SAFETY: repr(C), begins with struct_size, and consists of integers and raw pointers.
@@ -130,7 +130,7 @@ unsafe impl Sized0 for sortie_timing {
 // SAFETY: repr(C), begins with struct_size, and consists of integers.
 unsafe impl Sized0 for sortie_stats {
     const NAME: &'static str = "sortie_stats";
-    const FIRST: usize = offset_of!(sortie_stats, attempts) + size_of::<u64>();
+    const FIRST: usize = offset_of!(sortie_stats, send_bytes_per_second) + size_of::<u64>();
 }
 
 /// Checks struct_size and returns it.
@@ -453,6 +453,7 @@ pub(super) unsafe fn request(desc: &sortie_request_desc) -> Result<Request, Refu
     };
     Ok(request
         .user_data(desc.user_data)
+        .rates(Rates { receive: desc.max_receive_bytes_per_second, send: desc.max_send_bytes_per_second })
         .follow_redirects(!flag(SORTIE_REQUEST_MANUAL_REDIRECTS))
         .insecure_redirects(flag(SORTIE_REQUEST_INSECURE_REDIRECTS))
         .sync(!flag(SORTIE_REQUEST_NO_SYNC))
@@ -490,6 +491,7 @@ pub(super) unsafe fn config(c: &sortie_client_config) -> Result<Config, Refusal>
     config.cookie_file = path(c.cookie_file, "cookie_file")?;
     config.cache_directory = path(c.cache_directory, "cache_directory")?;
     config.max_memory_cache_bytes = c.max_memory_cache_bytes;
+    config.rates = Rates { receive: c.max_receive_bytes_per_second, send: c.max_send_bytes_per_second };
     if c.max_cache_bytes != 0 {
         if config.cache_directory.is_none() {
             return Err(Refusal::new(Reason::Argument, "max_cache_bytes is set without cache_directory"));

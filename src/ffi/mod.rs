@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::error::{ErrorKind, Reason, Refusal};
 use crate::event::{BodyKind, CharsetSource, Event, EventKind, Protocol, Response};
 use crate::headers::Headers;
+use crate::request::Rates;
 use crate::slots::RequestId;
 use crate::text::Text;
 use args::{null, optional_text, read_struct, reference, write_struct};
@@ -359,6 +360,49 @@ pub unsafe extern "C" fn sortie_request_set_priority(
 }
 
 /// The id with this number, if it may be one.
+/// Limits how fast a request's bodies go from now on, whether it waits or runs.
+///
+/// @param client                    a live client; must not be NULL
+/// @param request                   an id from sortie_submit(); finished and made-up ids are safe
+/// @param receive_bytes_per_second  of the response's body, as max_receive_bytes_per_second; 0 means no limit
+/// @param send_bytes_per_second     of the request's body, as max_send_bytes_per_second; 0 means no limit
+/// @return as sortie_request_pause()
+/// @threadsafety   any thread, except during sortie_client_destroy()
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_request_set_rate(
+    client: *mut sortie_client,
+    request: sortie_request,
+    receive_bytes_per_second: u64,
+    send_bytes_per_second: u64,
+) -> sortie_result {
+    let rates = Rates { receive: receive_bytes_per_second, send: send_bytes_per_second };
+    // SAFETY: the caller promises a live client.
+    guard_unit(|| unsafe { reference(client, "client") }?.client.set_request_rates(live_id(request)?, rates))
+}
+
+/// Limits how fast the bodies of all requests together go from now on.
+///
+/// @param client                    a live client; must not be NULL
+/// @param receive_bytes_per_second  of response bodies, as max_receive_bytes_per_second; 0 means no limit
+/// @param send_bytes_per_second     of request bodies, as max_send_bytes_per_second; 0 means no limit
+/// @return SORTIE_OK or SORTIE_RESULT_NULL_ARGUMENT
+/// @threadsafety   any thread, except during sortie_client_destroy()
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_client_set_rate(
+    client: *mut sortie_client,
+    receive_bytes_per_second: u64,
+    send_bytes_per_second: u64,
+) -> sortie_result {
+    guard_unit(|| {
+        let rates = Rates { receive: receive_bytes_per_second, send: send_bytes_per_second };
+        // SAFETY: the caller promises a live client.
+        unsafe { reference(client, "client") }?.client.set_rates(rates);
+        Ok(())
+    })
+}
+
 /// Hands over the next piece of the body of a request with SORTIE_REQUEST_STREAM_BODY: as much as there is room for. After
 /// less than all, a SORTIE_EVENT_WRITABLE tells when there is room again. What is handed over after the request has ended is
 /// dropped. Never waits.
@@ -607,6 +651,8 @@ pub unsafe extern "C" fn sortie_client_stats(client: *mut sortie_client, out: *m
             connections_open: stats.connections_open,
             resting: stats.resting,
             attempts: stats.attempts,
+            receive_bytes_per_second: stats.receive_bytes_per_second,
+            send_bytes_per_second: stats.send_bytes_per_second,
         };
         // SAFETY: the caller promises as many writable bytes as struct_size says.
         unsafe { write_struct(out, value) }
@@ -1341,11 +1387,11 @@ mod tests {
         assert_eq!(offset_of!(sortie_event, network), 96);
         assert_eq!(offset_of!(sortie_event, attempts), 104);
         assert_eq!(offset_of!(sortie_event, reserved), 112);
-        assert_eq!(size_of::<sortie_request_desc>(), 224);
+        assert_eq!(size_of::<sortie_request_desc>(), 240);
         assert_eq!(offset_of!(sortie_request_desc, cache_mode), 216);
         assert_eq!(offset_of!(sortie_request_desc, response_path), 88);
         assert_eq!(offset_of!(sortie_request_desc, max_body_bytes), 128);
-        assert_eq!(size_of::<sortie_client_config>(), 224);
+        assert_eq!(size_of::<sortie_client_config>(), 240);
         assert_eq!(offset_of!(sortie_client_config, cache_directory), 200);
         assert_eq!(offset_of!(sortie_client_config, max_active), 56);
         assert_eq!(offset_of!(sortie_client_config, proxy), 160);
@@ -1355,7 +1401,7 @@ mod tests {
         assert_eq!(size_of::<sortie_pin>(), 24);
         assert_eq!(size_of::<sortie_client_certificate>(), 40);
         assert_eq!(size_of::<sortie_timing>(), 88);
-        assert_eq!(size_of::<sortie_stats>(), 120);
+        assert_eq!(size_of::<sortie_stats>(), 136);
         assert_eq!(size_of::<sortie_resolve>(), 32);
         assert_eq!(size_of::<sortie_mock>(), 72);
         assert_eq!(offset_of!(sortie_mock, body), 40);

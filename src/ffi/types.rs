@@ -451,6 +451,11 @@ pub struct sortie_client_config {
     pub max_cache_bytes: u64,
     /// How many bytes the cache keeps in memory; default 0. With neither this nor cache_directory there is no cache.
     pub max_memory_cache_bytes: u64,
+    /// How many bytes of response bodies may come in a second in all, on the wire; no limit by default. Requests share it
+    /// evenly.
+    pub max_receive_bytes_per_second: u64,
+    /// How many bytes of request bodies may be sent in a second in all; no limit by default. Requests share it evenly.
+    pub max_send_bytes_per_second: u64,
 }
 
 /// What a request is. Zero in any field but struct_size and url means the default, so
@@ -551,6 +556,11 @@ pub struct sortie_request_desc {
     pub cache_mode: u32,
     /// Must be 0.
     pub reserved: u32,
+    /// How many bytes of the response's body may come in a second, on the wire; no limit by default. They come in pieces of up
+    /// to 16 KiB.
+    pub max_receive_bytes_per_second: u64,
+    /// How many bytes of the request's body may be sent in a second; no limit by default.
+    pub max_send_bytes_per_second: u64,
 }
 
 /// An answer made up for tests, in place of a server's. Zero in any field but struct_size and url means the default, so
@@ -706,4 +716,8 @@ pub struct sortie_stats {
     pub resting: u32,
     /// Attempts made since creation: requests started, and started again.
     pub attempts: u64,
+    /// Bytes of response bodies that came in the last second, measured twice a second.
+    pub receive_bytes_per_second: u64,
+    /// Bytes of request bodies that were sent in the last second, likewise.
+    pub send_bytes_per_second: u64,
 }

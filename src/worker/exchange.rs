@@ -15,6 +15,7 @@ use curl::easy::{Handler, ReadError, SeekResult, WriteError};
 use parking_lot::Mutex;
 
 use super::caching::Recorder;
+use super::rates::{Lines, Share};
 use super::retry::{self, Backoff};
 use crate::body::decoding::{Broken, Decoder};
 use crate::body::disk::{Key, Location, Op};
@@ -74,6 +75,7 @@ pub(super) struct Outlet {
     pub(super) spare: RefCell<Vec<Vec<u8>>>,
     pub(super) bytes_received: Cell<u64>,
     pub(super) bytes_sent: Cell<u64>,
+    pub(super) lines: RefCell<Lines>,
 }
 
 impl Outlet {
@@ -190,6 +192,9 @@ pub(super) struct Flow {
     pub(super) sent: u64,
     /// What a callback found wrong; libcurl then ends the transfer.
     pub(super) failure: Option<Failure>,
+    /// What it may take of the bandwidth.
+    pub(super) receive_share: Share,
+    pub(super) send_share: Share,
     /// The host wants it to rest.
     pub(super) paused: bool,
     pub(super) receive_paused: bool,
@@ -263,6 +268,8 @@ impl Flow {
             came: 0,
             sent: 0,
             failure: None,
+            receive_share: Share::new(request.rates.receive),
+            send_share: Share::new(request.rates.send),
             paused: false,
             receive_paused: false,
             send_paused: false,
@@ -529,6 +536,7 @@ impl Flow {
         let count = data.len() as u64;
         if !self.from_cache {
             self.came += count;
+            outlet.lines.borrow_mut().receive.take(&mut self.receive_share, data.len(), outlet.now.get());
             outlet.bytes_received.set(outlet.bytes_received.get() + count);
         }
         if took && self.redirect.is_none() && self.again.is_none() && !self.instead {
@@ -543,6 +551,13 @@ impl Flow {
     /// Whether the body's taker cannot take any now.
     fn must_wait(&mut self, outlet: &Outlet) -> bool {
         if outlet.suspended.get() || self.paused {
+            return true;
+        }
+        let limited = |flow: &mut Flow| {
+            let mut lines = outlet.lines.borrow_mut();
+            lines.receive.must_wait(flow.id, &mut flow.receive_share, outlet.now.get())
+        };
+        if !self.from_cache && limited(self) {
             return true;
         }
         match &self.sink {
@@ -648,6 +663,14 @@ impl Flow {
             self.send_paused = true;
             return Err(ReadError::Pause);
         }
+        let now = outlet.now.get();
+        let mut lines = outlet.lines.borrow_mut();
+        if lines.send.must_wait(self.id, &mut self.send_share, now) {
+            self.send_paused = true;
+            return Err(ReadError::Pause);
+        }
+        let most = lines.send.piece(&self.send_share).min(out.len());
+        let out = out.get_mut(..most).unwrap_or_default();
         let taken_back = outlet.lending.lock();
         if *taken_back {
             return Err(ReadError::Abort);
@@ -658,7 +681,8 @@ impl Flow {
                 Err(ReadError::Pause)
             }
             Pull::Bytes(count) => {
-                self.last_activity = outlet.now.get();
+                self.last_activity = now;
+                lines.send.take(&mut self.send_share, count, now);
                 self.sent += count as u64;
                 outlet.bytes_sent.set(outlet.bytes_sent.get() + count as u64);
                 if self.progress == Progress::Upload && count > 0 {

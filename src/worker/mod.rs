@@ -9,6 +9,7 @@ mod exchange;
 mod job;
 mod local;
 mod public_suffix;
+mod rates;
 pub(crate) mod reachability;
 mod redirect;
 mod retry;
@@ -38,7 +39,7 @@ use crate::error::{ErrorKind, Failure};
 use crate::event::{EventKind, Producer, Response};
 use crate::mock::{Mock, Mocks};
 use crate::net::{self, Active, Answer as Probed, Easy, Net, Owner, Reached, Setup, Wake};
-use crate::request::{Priority, Progress, Request, RequestBody};
+use crate::request::{Priority, Progress, Rates, Request, RequestBody};
 use crate::slots::RequestId;
 use crate::text::Text;
 use admission::{Admission, Protocol, Rank};
@@ -48,6 +49,7 @@ use deadlines::Deadlines;
 use exchange::{Exchange, Flow, Notice, Outlet, Sink};
 use job::{Job, State};
 use local::{Answer, Local, Peer};
+use rates::{Lines, Meter};
 use reachability::{FIRST_PROBE, Host, Watches, probe_token};
 use retry::Backoff;
 use url::Url;
@@ -68,6 +70,8 @@ pub(crate) enum Command {
     Cancel(RequestId),
     Pause(RequestId, bool),
     SetPriority(RequestId, Priority),
+    SetRates(RequestId, Rates),
+    SetClientRates(Rates),
     Suspend,
     Resume,
     /// Keep a cookie as if this URL had set it.
@@ -99,6 +103,9 @@ pub(crate) struct Counters {
     pub(crate) connections_open: AtomicU32,
     pub(crate) resting: AtomicU32,
     pub(crate) attempts: AtomicU64,
+    /// In bytes a second.
+    pub(crate) receive_rate: AtomicU64,
+    pub(crate) send_rate: AtomicU64,
     /// What the machine's network is like, as flags.
     pub(crate) network: AtomicU32,
     pub(crate) cache_hits: AtomicU64,
@@ -213,6 +220,9 @@ struct Worker {
     /// Connections made, and attempts.
     connections: u64,
     attempts: u64,
+    /// How fast bodies come and go.
+    receive_meter: Meter,
+    send_meter: Meter,
     #[cfg(feature = "test-hooks")]
     panic_at_start: bool,
 }
@@ -232,6 +242,7 @@ impl Worker {
             spare: RefCell::default(),
             bytes_received: Cell::new(0),
             bytes_sent: Cell::new(0),
+            lines: RefCell::new(Lines::new(config.rates)),
         };
         Ok(Worker {
             jobs: Vec::new(),
@@ -262,6 +273,8 @@ impl Worker {
             finished: Vec::new(),
             connections: 0,
             attempts: 0,
+            receive_meter: Meter::default(),
+            send_meter: Meter::default(),
             #[cfg(feature = "test-hooks")]
             panic_at_start: false,
         })
@@ -280,10 +293,12 @@ impl Worker {
             self.keep_deadlines();
             self.admit();
             self.feed_starved();
+            self.feed_limited();
             self.look_at_network();
             self.net.run_timer();
             let noticed = self.take_notices();
             let finished = self.finish_transfers();
+            self.measure();
             self.publish();
             if !noticed && !finished {
                 self.sleep();
@@ -309,7 +324,15 @@ impl Worker {
             self.wake.set_sleeping(false);
             return;
         }
-        let ours = [self.deadlines.next(), self.cookies.save_at(), self.watches.next(), self.network_due];
+        let ours = [
+            self.deadlines.next(),
+            self.cookies.save_at(),
+            self.watches.next(),
+            self.network_due,
+            self.outlet.lines.borrow().due(),
+            self.receive_meter.due(),
+            self.send_meter.due(),
+        ];
         let ours = ours.into_iter().flatten().min().filter(|_| !self.suspended());
         let deadline = [ours.and_then(|at| self.clock.instant(at)), self.net.timer()].into_iter().flatten().min();
         if self.net.wait(&self.wake, deadline).is_err() {
@@ -317,6 +340,15 @@ impl Worker {
             self.wake.set_sleeping(false);
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// Measures how fast bodies come and go.
+    fn measure(&mut self) {
+        let now = self.now();
+        let received = self.receive_meter.note(self.outlet.bytes_received.get(), now);
+        let sent = self.send_meter.note(self.outlet.bytes_sent.get(), now);
+        self.counters.receive_rate.store(received, Ordering::Relaxed);
+        self.counters.send_rate.store(sent, Ordering::Relaxed);
     }
 
     fn publish(&self) {
@@ -353,6 +385,8 @@ impl Worker {
                 }
                 Ok(Command::Pause(id, paused)) => self.pause(id, paused),
                 Ok(Command::SetPriority(id, priority)) => self.set_priority(id, priority),
+                Ok(Command::SetRates(id, rates)) => self.set_rates(id, rates),
+                Ok(Command::SetClientRates(rates)) => self.outlet.lines.borrow_mut().set(rates, self.now()),
                 Ok(Command::Suspend) => self.suspend(),
                 Ok(Command::Resume) => self.resume(),
                 Ok(Command::SetCookie(set)) => self.set_cookie(*set),
@@ -443,6 +477,20 @@ impl Worker {
         }
         job.rank = rank;
         self.put(job);
+    }
+
+    fn set_rates(&mut self, id: RequestId, rates: Rates) {
+        let (suspended, now) = (self.suspended(), self.now());
+        let Some(job) = self.job(id) else { return };
+        job.request.rates = rates;
+        let State::Running(peer) = &mut job.state else { return };
+        if let Some(flow) = peer.flow_mut() {
+            flow.receive_share.set(rates.receive, now);
+            flow.send_share.set(rates.send, now);
+        }
+        if !suspended && !job.paused {
+            go_on(peer, now);
+        }
     }
 
     /// Puts a job into its host's queue, new or for its next hop; one that is paused stays aside.
@@ -838,6 +886,17 @@ impl Worker {
         }
         let now = self.now();
         for id in std::mem::take(&mut self.starved) {
+            if let Some(Job { state: State::Running(peer), .. }) = self.job(id) {
+                go_on(peer, now);
+            }
+        }
+    }
+
+    /// Lets transfers go on whose turn it is within the limits on bandwidth.
+    fn feed_limited(&mut self) {
+        let now = self.now();
+        while !self.suspended() {
+            let Some(id) = self.outlet.lines.borrow_mut().next(now) else { return };
             if let Some(Job { state: State::Running(peer), .. }) = self.job(id) {
                 go_on(peer, now);
             }

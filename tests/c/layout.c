@@ -52,7 +52,7 @@ static void check_layouts(void)
     AT(sortie_resolve, reserved, 28);
 
     /* Structs that begin with their size may grow, their first fields stay. */
-    CHECK(sizeof(sortie_client_config) >= 224);
+    CHECK(sizeof(sortie_client_config) >= 240);
     AT(sortie_client_config, struct_size, 0);
     AT(sortie_client_config, flags, 4);
     AT(sortie_client_config, user_agent, 8);
@@ -89,8 +89,10 @@ static void check_layouts(void)
     AT(sortie_client_config, cache_directory, 200);
     AT(sortie_client_config, max_cache_bytes, 208);
     AT(sortie_client_config, max_memory_cache_bytes, 216);
+    AT(sortie_client_config, max_receive_bytes_per_second, 224);
+    AT(sortie_client_config, max_send_bytes_per_second, 232);
 
-    CHECK(sizeof(sortie_request_desc) >= 224);
+    CHECK(sizeof(sortie_request_desc) >= 240);
     AT(sortie_request_desc, struct_size, 0);
     AT(sortie_request_desc, flags, 4);
     AT(sortie_request_desc, url, 8);
@@ -183,7 +185,7 @@ static void check_layouts(void)
     AT(sortie_timing, bytes_received, 72);
     AT(sortie_timing, bytes_sent, 80);
 
-    CHECK(sizeof(sortie_stats) >= 120);
+    CHECK(sizeof(sortie_stats) >= 136);
     AT(sortie_stats, struct_size, 0);
     AT(sortie_stats, waiting, 4);
     AT(sortie_stats, active, 8);
@@ -202,6 +204,8 @@ static void check_layouts(void)
     AT(sortie_stats, connections_open, 104);
     AT(sortie_stats, resting, 108);
     AT(sortie_stats, attempts, 112);
+    AT(sortie_stats, receive_bytes_per_second, 120);
+    AT(sortie_stats, send_bytes_per_second, 128);
 }
 
 static void check_numbers(void)

@@ -127,6 +127,8 @@ pub struct Setup {
     pub cache_directory: Option<PathBuf>,
     pub max_cache_bytes: u64,
     pub max_memory_cache_bytes: u64,
+    pub receive_rate: u64,
+    pub send_rate: u64,
 }
 
 impl Default for Setup {
@@ -163,6 +165,8 @@ impl Default for Setup {
             cache_directory: None,
             max_cache_bytes: 0,
             max_memory_cache_bytes: 0,
+            receive_rate: 0,
+            send_rate: 0,
         }
     }
 }
@@ -240,6 +244,8 @@ impl Setup {
         config.cache_directory = path(&mut strings, &self.cache_directory);
         config.max_cache_bytes = self.max_cache_bytes;
         config.max_memory_cache_bytes = self.max_memory_cache_bytes;
+        config.max_receive_bytes_per_second = self.receive_rate;
+        config.max_send_bytes_per_second = self.send_rate;
         create_raw(&config)
     }
 
@@ -322,6 +328,8 @@ pub struct Req {
     pub stream_window_bytes: u32,
     /// With SORTIE_REQUEST_STREAM_BODY: its length.
     pub streamed_length: u64,
+    pub receive_rate: u64,
+    pub send_rate: u64,
     pub form: Option<Vec<Part>>,
 }
 
@@ -411,6 +419,8 @@ impl Req {
         attempt_timeout_ms: u32,
         stream_window_bytes: u32,
         streamed_length: u64,
+        receive_rate: u64,
+        send_rate: u64,
     }
 
     pub fn header(mut self, name: &str, value: &str) -> Req {
@@ -500,6 +510,8 @@ impl Req {
         desc.cache_mode = self.cache_mode;
         desc.attempt_timeout_ms = self.attempt_timeout_ms;
         desc.stream_window_bytes = self.stream_window_bytes;
+        desc.max_receive_bytes_per_second = self.receive_rate;
+        desc.max_send_bytes_per_second = self.send_rate;
         let parts: Vec<_> = self.form.iter().flatten().map(|part| part.raw(&mut strings)).collect();
         if self.form.is_some() {
             (desc.form_parts, desc.form_part_count) = (parts.as_ptr(), parts.len() as u32);
@@ -1014,6 +1026,16 @@ impl Host {
         unsafe { sortie_request_set_priority(self.client, id, priority) }
     }
 
+    pub fn set_rate(&self, id: u64, receive: u64, send: u64) -> i32 {
+        // SAFETY: a live client.
+        unsafe { sortie_request_set_rate(self.client, id, receive, send) }
+    }
+
+    pub fn set_client_rate(&self, receive: u64, send: u64) {
+        // SAFETY: a live client.
+        assert_eq!(unsafe { sortie_client_set_rate(self.client, receive, send) }, SORTIE_OK);
+    }
+
     /// Hands over some of a streamed body: how much was taken.
     pub fn try_write(&self, id: u64, bytes: &[u8]) -> Result<usize, Refused> {
         let mut taken = UNTOUCHED;
@@ -1216,6 +1238,8 @@ impl Host {
             connections_open: stats.connections_open,
             resting: stats.resting,
             attempts: stats.attempts,
+            receive_bytes_per_second: stats.receive_bytes_per_second,
+            send_bytes_per_second: stats.send_bytes_per_second,
         }
     }
 }
@@ -1240,6 +1264,8 @@ pub struct Stats {
     pub connections_open: u32,
     pub resting: u32,
     pub attempts: u64,
+    pub receive_bytes_per_second: u64,
+    pub send_bytes_per_second: u64,
 }
 
 /// Waits for something that nobody signals.
