@@ -58,6 +58,12 @@
 #define SORTIE_EVENT_RETRY 7
 
 /**
+ * sortie_event.type: a line of the trace, in message, with its SORTIE_TRACE_* level in trace_level. request is 0 if it is about
+ * the client. At most 4096 are undrained; what does not fit is left out, and the next line says how much.
+ */
+#define SORTIE_EVENT_TRACE 8
+
+/**
  * sortie_event.error: a whole response came.
  */
 #define SORTIE_ERROR_NONE 0
@@ -279,6 +285,26 @@
 #define SORTIE_HTTP_2_PRIOR_KNOWLEDGE 2
 
 /**
+ * How much the trace tells: nothing.
+ */
+#define SORTIE_TRACE_OFF 0
+
+/**
+ * How much the trace tells: what failed, and what nobody would be told of otherwise.
+ */
+#define SORTIE_TRACE_ERRORS 1
+
+/**
+ * How much the trace tells: the steps of each request as well.
+ */
+#define SORTIE_TRACE_REQUESTS 2
+
+/**
+ * How much the trace tells: headers as well, and why a request rests.
+ */
+#define SORTIE_TRACE_DETAILS 3
+
+/**
  * What a response came in: none came from the network.
  */
 #define SORTIE_PROTOCOL_NONE 0
@@ -443,6 +469,16 @@
  * SORTIE_ERROR_CONNECT, and no watched host can be reached.
  */
 #define SORTIE_CLIENT_MOCKS_ONLY 2
+
+/**
+ * sortie_client_config.flags: the trace shows values that may be secret: credentials, cookies, the values in queries.
+ */
+#define SORTIE_CLIENT_TRACE_SECRETS 4
+
+/**
+ * sortie_client_config.flags: at SORTIE_TRACE_DETAILS the trace shows bodies, the first 256 bytes of each piece.
+ */
+#define SORTIE_CLIENT_TRACE_BODIES 8
 
 /**
  * sortie_event.network, sortie_client_network(): there is a way.
@@ -792,6 +828,14 @@ typedef struct {
      * How many bytes of request bodies may be sent in a second in all; no limit by default. Requests share it evenly.
      */
     uint64_t max_send_bytes_per_second;
+    /**
+     * SORTIE_TRACE_*: how much the trace tells.
+     */
+    uint32_t trace_level;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
 } sortie_client_config;
 
 /**
@@ -1038,7 +1082,7 @@ typedef uint64_t sortie_request;
  */
 typedef struct {
     /**
-     * The request, or the watch.
+     * The request, or the watch; 0 in a TRACE event that is about neither.
      */
     sortie_request request;
     /**
@@ -1074,11 +1118,12 @@ typedef struct {
      */
     const char *file_path;
     /**
-     * Of an event with an error: what went wrong, for a person; else NULL.
+     * Of an event with an error: what went wrong, for a person. Of a TRACE event: its line, or lines. Else NULL.
      */
     const char *message;
     /**
-     * The URL as requested; if it held credentials, without them and normalised. Of a watch, the host as given.
+     * The URL as requested; if it held credentials, without them and normalised. Of a watch, the host as given; "" in TRACE
+     * events.
      */
     const char *url;
     /**
@@ -1110,9 +1155,13 @@ typedef struct {
      */
     uint32_t retry_delay_ms;
     /**
+     * SORTIE_TRACE_* level of a TRACE event, else 0.
+     */
+    uint32_t trace_level;
+    /**
      * Zero.
      */
-    uint64_t reserved[2];
+    uint32_t reserved[3];
 } sortie_event;
 
 /**
@@ -1594,6 +1643,19 @@ sortie_result sortie_request_set_rate(sortie_client *client,
 sortie_result sortie_client_set_rate(sortie_client *client,
                                      uint64_t receive_bytes_per_second,
                                      uint64_t send_bytes_per_second);
+
+/**
+ * Sets how much the trace tells from now on: what the client does, in TRACE events. It shows no credentials, cookies, values of
+ * queries or bodies, unless SORTIE_CLIENT_TRACE_SECRETS and SORTIE_CLIENT_TRACE_BODIES say so.
+ *
+ * @param client  a live client; must not be NULL
+ * @param level   SORTIE_TRACE_*
+ * @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, or SORTIE_RESULT_ARGUMENT for a number that is no level
+ * @threadsafety   any thread, except during sortie_client_destroy()
+ * @since          0.1.0
+ */
+sortie_result sortie_client_set_trace_level(sortie_client *client,
+                                            uint32_t level);
 
 /**
  * Hands over the next piece of the body of a request with SORTIE_REQUEST_STREAM_BODY: as much as there is room for. After

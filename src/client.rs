@@ -17,7 +17,7 @@ use crate::budget::Budget;
 use crate::cache::{Cache, folder};
 use crate::config::Config;
 use crate::error::{Reason, Refusal};
-use crate::event::{Consumer, Event, EventKind, Network, queue};
+use crate::event::{Consumer, Event, EventKind, Network, TraceLevel, queue};
 use crate::mock::{MAX_MOCKS, Mock};
 use crate::net::{self, Setup, Wake, signals};
 use crate::request::{Priority, Rates, Request, RequestBody, parse_url};
@@ -470,6 +470,11 @@ impl Client {
     /// Sets how fast the bodies of all requests together may go from now on.
     pub fn set_rates(&self, rates: Rates) {
         self.command(Command::SetClientRates(rates));
+    }
+
+    /// Sets how much the trace tells from now on.
+    pub fn set_trace_level(&self, level: TraceLevel) {
+        self.command(Command::SetTraceLevel(level));
     }
 
     fn command_for(&self, id: RequestId, command: Command) -> Result<(), Refusal> {

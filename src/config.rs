@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::body::disk::Location;
 use crate::error::{Reason, Refusal};
+use crate::event::TraceLevel;
 use crate::headers::Headers;
 use crate::request::{BaseDirectory, FileName, Limit, Rates, add_header};
 use crate::slots::MAX_SLOTS;
@@ -140,6 +141,12 @@ pub struct Config {
     pub max_memory_cache_bytes: u64,
     /// How fast the bodies of all requests together may go; they share it fairly.
     pub rates: Rates,
+    /// How much the trace tells from the start on.
+    pub trace_level: TraceLevel,
+    /// Whether the trace shows values that may be secret: credentials, cookies, the values in queries.
+    pub trace_secrets: bool,
+    /// Whether the trace shows bodies, the start of each piece, if it tells details.
+    pub trace_bodies: bool,
     /// Whether a request that no mock answers fails rather than go to the network.
     pub mocks_only: bool,
 }
@@ -178,6 +185,9 @@ impl Default for Config {
             max_cache_bytes: 100 << 20,
             max_memory_cache_bytes: 0,
             rates: Rates::default(),
+            trace_level: TraceLevel::Off,
+            trace_secrets: false,
+            trace_bodies: false,
             mocks_only: false,
         }
     }

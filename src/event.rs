@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
@@ -34,6 +34,22 @@ pub enum EventKind {
     Writable,
     /// An attempt has failed, and another follows.
     Retry,
+    /// A line of the trace.
+    Trace,
+}
+
+/// How much the trace tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TraceLevel {
+    /// Nothing.
+    #[default]
+    Off,
+    /// What failed, and what nobody would be told of otherwise.
+    Errors,
+    /// The steps of each request as well.
+    Requests,
+    /// Headers as well, and why a request rests.
+    Details,
 }
 
 /// How a host, or the world outside, can be reached.
@@ -87,13 +103,13 @@ impl Network {
 /// Something that happened to a request.
 #[derive(Debug)]
 pub struct Event {
-    /// The request, or the watch.
+    /// The request, or the watch; [`RequestId::NONE`] if a line of the trace is about neither.
     pub request: RequestId,
     /// The request's user data.
     pub user_data: u64,
     /// What happened.
     pub kind: EventKind,
-    /// The URL as requested, credentials left out; of a watch, the host as given.
+    /// The URL as requested, credentials left out; of a watch, the host as given; empty in the trace.
     pub url: Text,
     /// Bytes of the body on the wire so far, in the direction of progress (download if none). Never goes back.
     pub transferred: u64,
@@ -183,6 +199,8 @@ pub struct Response {
     pub retry_delay: Duration,
     /// Why no whole response came.
     pub failure: Option<(ErrorKind, Text)>,
+    /// A line of the trace.
+    pub trace: Option<(TraceLevel, Text)>,
     /// Where the time went.
     pub timing: Timing,
     /// The remote address, once C has asked for it.
@@ -231,14 +249,20 @@ pub struct Timing {
     pub bytes_sent: u64,
 }
 
+/// The most lines of the trace that are undrained.
+const MAX_TRACES: u32 = 4096;
+
 /// What both ends see.
 struct Common {
     slots: Arc<Slots>,
     /// Events in the queue. Raised after a push and lowered after a pop, so it is never more than there are while a push is
     /// on its way: a drain that reads 0 misses at most what is just being pushed.
     queued: AtomicUsize,
-    /// ENDED events in the queue.
+    /// ENDED events in the queue, and lines of the trace.
     undrained: AtomicU32,
+    traces: AtomicU32,
+    /// Lines that did not fit.
+    left_out: AtomicU64,
     /// Set by the host: nothing is given out.
     suspended: AtomicBool,
     /// Threads inside `wait`.
@@ -268,6 +292,8 @@ pub(crate) fn queue(slots: Arc<Slots>) -> (Producer, Consumer) {
         slots,
         queued: AtomicUsize::new(0),
         undrained: AtomicU32::new(0),
+        traces: AtomicU32::new(0),
+        left_out: AtomicU64::new(0),
         suspended: AtomicBool::new(false),
         waiting: AtomicUsize::new(0),
         gate: Mutex::new(()),
@@ -296,6 +322,29 @@ impl Producer {
             let (kind, network) = (EventKind::Progress, Network::default());
             self.push(Event { request, user_data, kind, url, transferred, estimated, response: None, network });
         }
+    }
+
+    /// Queues a line of the trace, unless too many are undrained.
+    pub(crate) fn trace(&self, request: RequestId, user_data: u64, level: TraceLevel, line: String) {
+        let common = &self.common;
+        if common.traces.load(Ordering::Relaxed) >= MAX_TRACES {
+            common.left_out.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let left_out = common.left_out.swap(0, Ordering::Relaxed);
+        if left_out > 0 {
+            let line = format!("{left_out} lines were left out: {MAX_TRACES} were not drained");
+            self.push_trace(RequestId::NONE, 0, TraceLevel::Errors, line);
+        }
+        self.push_trace(request, user_data, level, line);
+    }
+
+    fn push_trace(&self, request: RequestId, user_data: u64, level: TraceLevel, line: String) {
+        self.common.traces.fetch_add(1, Ordering::Relaxed);
+        let response = Response { trace: Some((level, Text::from(line))), ..Response::default() };
+        let (kind, network, url) = (EventKind::Trace, Network::default(), Text::from(""));
+        let response = Some(Box::new(response));
+        self.push(Event { request, user_data, kind, url, transferred: 0, estimated: 0, response, network });
     }
 
     /// Frees the slot of a watch that has ended.
@@ -365,6 +414,9 @@ impl Consumer {
                 if let Some(slot) = self.common.slots.get(event.request) {
                     (event.transferred, event.estimated) = slot.take_progress();
                 }
+            }
+            EventKind::Trace => {
+                self.common.traces.fetch_sub(1, Ordering::Relaxed);
             }
             EventKind::Ended => {
                 self.common.undrained.fetch_sub(1, Ordering::Relaxed);
@@ -462,6 +514,20 @@ mod tests {
             "what a watch that is gone had found is passed over"
         );
         assert!(consumer.pop().is_none());
+    }
+
+    #[test]
+    fn a_trace_that_nobody_drains_is_cut_and_says_so() {
+        let (producer, consumer) = queue(Arc::new(Slots::new(4)));
+        for n in 0..MAX_TRACES + 10 {
+            producer.trace(RequestId::NONE, 0, TraceLevel::Details, n.to_string());
+        }
+        let line = |event: Event| event.response.unwrap().trace.unwrap().1.to_string();
+        let lines: Vec<String> = std::iter::from_fn(|| consumer.pop()).map(line).collect();
+        assert_eq!((lines.len(), lines.last().unwrap().as_str()), (MAX_TRACES as usize, "4095"));
+        producer.trace(RequestId::NONE, 0, TraceLevel::Details, "on".to_owned());
+        assert_eq!(line(consumer.pop().unwrap()), "10 lines were left out: 4096 were not drained");
+        assert_eq!(line(consumer.pop().unwrap()), "on");
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub use budget::Body;
 pub use client::{Client, Stats};
 pub use config::{ClientCertificate, Config, Pin, Proxy, Resolve, TlsVersion};
 pub use error::{ErrorKind, Failure, Reason, Refusal};
-pub use event::{BodyKind, CharsetSource, Event, EventKind, Network, Protocol, Response, Timing};
+pub use event::{BodyKind, CharsetSource, Event, EventKind, Network, Protocol, Response, Timing, TraceLevel};
 pub use headers::Headers;
 pub use mock::Mock;
 pub use request::{

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 
-/// A request's id: its slot in the low 20 bits, that slot's generation in the 33 bits above. Never 0.
+/// A request's id: its slot in the low 20 bits, that slot's generation in the 33 bits above. Never 0, but for `NONE`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(u64);
 
@@ -18,12 +18,15 @@ const LIVE: u64 = 1 << 63;
 const NONE: u32 = u32::MAX;
 
 impl RequestId {
+    /// No request: what a line of the trace is about that tells of the client. Its number is 0.
+    pub const NONE: RequestId = RequestId(0);
+
     /// The id with this number, or `None` for a number that no id has.
     pub fn from_number(number: u64) -> Option<RequestId> {
         (number != 0 && number >> (INDEX_BITS + GENERATION_BITS) == 0).then_some(RequestId(number))
     }
 
-    /// The id's number, below 2^53 and never 0.
+    /// The id's number, below 2^53; 0 for `NONE` alone.
     pub fn number(self) -> u64 {
         self.0
     }

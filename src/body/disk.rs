@@ -34,6 +34,11 @@ pub(crate) struct Key {
     pub(crate) attempt: u32,
 }
 
+impl Key {
+    /// What the client itself saves.
+    pub(crate) const CLIENT: Key = Key { id: RequestId::NONE, attempt: 0 };
+}
+
 /// Where a file is.
 #[derive(Clone, Debug)]
 pub(crate) struct Location {
@@ -194,7 +199,8 @@ impl Op {
             | Op::Recall(key, _)
             | Op::Close(key) => (Some(*key), false),
             Op::Keep(..) | Op::Touch(_) | Op::Forget(_) => (None, false),
-            Op::Free(_) | Op::Save(..) | Op::Closing | Op::Quit => (None, false),
+            Op::Save(..) => (Some(Key::CLIENT), true),
+            Op::Free(_) | Op::Closing | Op::Quit => (None, false),
         }
     }
 }
@@ -421,9 +427,8 @@ impl Disk {
                 None
             }
             Op::Save(path, bytes) => {
-                // There is nobody to tell; what it holds is saved with the next change.
-                let _ = save(path, &bytes, !self.closing);
-                None
+                // What it holds is saved with the next change.
+                save(path, &bytes, !self.closing).err().map(Outcome::WriteFailed)
             }
             Op::Closing | Op::Quit => None,
         }

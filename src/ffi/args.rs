@@ -11,7 +11,7 @@ use super::types::*;
 use crate::body::form::FormPart;
 use crate::config::{ClientCertificate, Config, Pin, Proxy, Resolve, TlsVersion};
 use crate::error::{ErrorKind, Reason, Refusal};
-use crate::event::BodyKind;
+use crate::event::{BodyKind, TraceLevel};
 use crate::mock::Mock;
 use crate::request::{
     BaseDirectory, CacheMode, FileName, HttpVersion, Limit, Priority, Progress, Rates, Request, Retry, SharedBytes,
@@ -112,7 +112,7 @@ unsafe impl Sized0 for sortie_request_desc {
 // SAFETY: repr(C), begins with struct_size, and consists of integers and raw pointers.
 unsafe impl Sized0 for sortie_client_config {
     const NAME: &'static str = "sortie_client_config";
-    const FIRST: usize = offset_of!(sortie_client_config, max_send_bytes_per_second) + size_of::<u64>();
+    const FIRST: usize = offset_of!(sortie_client_config, reserved) + size_of::<u32>();
 }
 
 // SAFETY: repr(C), begins with struct_size, and consists of integers and raw pointers.
@@ -219,6 +219,16 @@ pub(super) fn priority(number: u32) -> Result<Priority, Refusal> {
         SORTIE_PRIORITY_HIGH => Priority::High,
         SORTIE_PRIORITY_LOW => Priority::Low,
         other => return Err(out_of_range("priority", other)),
+    })
+}
+
+pub(super) fn trace_level(number: u32) -> Result<TraceLevel, Refusal> {
+    Ok(match number {
+        SORTIE_TRACE_OFF => TraceLevel::Off,
+        SORTIE_TRACE_ERRORS => TraceLevel::Errors,
+        SORTIE_TRACE_REQUESTS => TraceLevel::Requests,
+        SORTIE_TRACE_DETAILS => TraceLevel::Details,
+        other => return Err(out_of_range("trace_level", other)),
     })
 }
 
@@ -473,7 +483,12 @@ pub(super) unsafe fn request(desc: &sortie_request_desc) -> Result<Request, Refu
 /// Every pointer in `c` is NULL or points to what its field says.
 #[allow(clippy::undocumented_unsafe_blocks)] // one comment says it for all
 pub(super) unsafe fn config(c: &sortie_client_config) -> Result<Config, Refusal> {
-    known_flags(c.flags, SORTIE_CLIENT_NO_COOKIES | SORTIE_CLIENT_MOCKS_ONLY)?;
+    const FLAGS: u32 =
+        SORTIE_CLIENT_NO_COOKIES | SORTIE_CLIENT_MOCKS_ONLY | SORTIE_CLIENT_TRACE_SECRETS | SORTIE_CLIENT_TRACE_BODIES;
+    known_flags(c.flags, FLAGS)?;
+    if c.reserved != 0 {
+        return Err(Refusal::new(Reason::Argument, "reserved must be 0"));
+    }
     let flag = |flag| c.flags & flag != 0;
     let (cookies, mocks_only) = (!flag(SORTIE_CLIENT_NO_COOKIES), flag(SORTIE_CLIENT_MOCKS_ONLY));
     let mut config = Config { cookies, mocks_only, ..Config::default() };
@@ -491,6 +506,9 @@ pub(super) unsafe fn config(c: &sortie_client_config) -> Result<Config, Refusal>
     config.cookie_file = path(c.cookie_file, "cookie_file")?;
     config.cache_directory = path(c.cache_directory, "cache_directory")?;
     config.max_memory_cache_bytes = c.max_memory_cache_bytes;
+    config.trace_level = trace_level(c.trace_level)?;
+    config.trace_secrets = flag(SORTIE_CLIENT_TRACE_SECRETS);
+    config.trace_bodies = flag(SORTIE_CLIENT_TRACE_BODIES);
     config.rates = Rates { receive: c.max_receive_bytes_per_second, send: c.max_send_bytes_per_second };
     if c.max_cache_bytes != 0 {
         if config.cache_directory.is_none() {

@@ -22,7 +22,7 @@ use crate::budget::Body;
 use crate::client::Client;
 use crate::config::Config;
 use crate::error::{ErrorKind, Reason, Refusal};
-use crate::event::{BodyKind, CharsetSource, Event, EventKind, Protocol, Response};
+use crate::event::{BodyKind, CharsetSource, Event, EventKind, Protocol, Response, TraceLevel};
 use crate::headers::Headers;
 use crate::request::Rates;
 use crate::slots::RequestId;
@@ -403,6 +403,23 @@ pub unsafe extern "C" fn sortie_client_set_rate(
     })
 }
 
+/// Sets how much the trace tells from now on: what the client does, in TRACE events. It shows no credentials, cookies, values of
+/// queries or bodies, unless SORTIE_CLIENT_TRACE_SECRETS and SORTIE_CLIENT_TRACE_BODIES say so.
+///
+/// @param client  a live client; must not be NULL
+/// @param level   SORTIE_TRACE_*
+/// @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT, or SORTIE_RESULT_ARGUMENT for a number that is no level
+/// @threadsafety   any thread, except during sortie_client_destroy()
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_client_set_trace_level(client: *mut sortie_client, level: u32) -> sortie_result {
+    guard_unit(|| {
+        // SAFETY: the caller promises a live client.
+        unsafe { reference(client, "client") }?.client.set_trace_level(args::trace_level(level)?);
+        Ok(())
+    })
+}
+
 /// Hands over the next piece of the body of a request with SORTIE_REQUEST_STREAM_BODY: as much as there is room for. After
 /// less than all, a SORTIE_EVENT_WRITABLE tells when there is room again. What is handed over after the request has ended is
 /// dropped. Never waits.
@@ -522,6 +539,7 @@ fn hand_out(event: Event) -> (sortie_event, Held) {
             EventKind::Reachability => SORTIE_EVENT_REACHABILITY,
             EventKind::Writable => SORTIE_EVENT_WRITABLE,
             EventKind::Retry => SORTIE_EVENT_RETRY,
+            EventKind::Trace => SORTIE_EVENT_TRACE,
         },
         error: SORTIE_ERROR_NONE,
         status: 0,
@@ -538,7 +556,8 @@ fn hand_out(event: Event) -> (sortie_event, Held) {
         flags: 0,
         attempts: 0,
         retry_delay_ms: 0,
-        reserved: [0; 2],
+        trace_level: SORTIE_TRACE_OFF,
+        reserved: [0; 3],
     };
     if let Some(response) = &response {
         out.status = response.status.into();
@@ -558,6 +577,15 @@ fn hand_out(event: Event) -> (sortie_event, Held) {
         }
         if let Some(path) = &response.file {
             out.file_path = c_pointer(path.as_c_str());
+        }
+        if let Some((level, line)) = &response.trace {
+            out.trace_level = match level {
+                TraceLevel::Off => SORTIE_TRACE_OFF,
+                TraceLevel::Errors => SORTIE_TRACE_ERRORS,
+                TraceLevel::Requests => SORTIE_TRACE_REQUESTS,
+                TraceLevel::Details => SORTIE_TRACE_DETAILS,
+            };
+            out.message = c_pointer(line.as_c_str());
         }
         if let Some((kind, message)) = &response.failure {
             out.error = kind.number();
@@ -1386,12 +1414,13 @@ mod tests {
         assert_eq!(offset_of!(sortie_event, details), 88);
         assert_eq!(offset_of!(sortie_event, network), 96);
         assert_eq!(offset_of!(sortie_event, attempts), 104);
-        assert_eq!(offset_of!(sortie_event, reserved), 112);
+        assert_eq!(offset_of!(sortie_event, trace_level), 112);
+        assert_eq!(offset_of!(sortie_event, reserved), 116);
         assert_eq!(size_of::<sortie_request_desc>(), 240);
         assert_eq!(offset_of!(sortie_request_desc, cache_mode), 216);
         assert_eq!(offset_of!(sortie_request_desc, response_path), 88);
         assert_eq!(offset_of!(sortie_request_desc, max_body_bytes), 128);
-        assert_eq!(size_of::<sortie_client_config>(), 240);
+        assert_eq!(size_of::<sortie_client_config>(), 248);
         assert_eq!(offset_of!(sortie_client_config, cache_directory), 200);
         assert_eq!(offset_of!(sortie_client_config, max_active), 56);
         assert_eq!(offset_of!(sortie_client_config, proxy), 160);

@@ -65,6 +65,9 @@ pub const SORTIE_EVENT_WRITABLE: u32 = 6;
 /// sortie_event.type: an attempt has failed, and another follows in retry_delay_ms. Only with
 /// SORTIE_REQUEST_RETRY_EVENTS. It has the failed response's status and headers, or the error.
 pub const SORTIE_EVENT_RETRY: u32 = 7;
+/// sortie_event.type: a line of the trace, in message, with its SORTIE_TRACE_* level in trace_level. request is 0 if it is about
+/// the client. At most 4096 are undrained; what does not fit is left out, and the next line says how much.
+pub const SORTIE_EVENT_TRACE: u32 = 8;
 
 /// sortie_event.error: a whole response came.
 pub const SORTIE_ERROR_NONE: u32 = 0;
@@ -161,6 +164,15 @@ pub const SORTIE_HTTP_1_1: u32 = 1;
 /// HTTP version: HTTP/2 also without TLS, by prior knowledge.
 pub const SORTIE_HTTP_2_PRIOR_KNOWLEDGE: u32 = 2;
 
+/// How much the trace tells: nothing.
+pub const SORTIE_TRACE_OFF: u32 = 0;
+/// How much the trace tells: what failed, and what nobody would be told of otherwise.
+pub const SORTIE_TRACE_ERRORS: u32 = 1;
+/// How much the trace tells: the steps of each request as well.
+pub const SORTIE_TRACE_REQUESTS: u32 = 2;
+/// How much the trace tells: headers as well, and why a request rests.
+pub const SORTIE_TRACE_DETAILS: u32 = 3;
+
 /// What a response came in: none came from the network.
 pub const SORTIE_PROTOCOL_NONE: u32 = 0;
 /// What a response came in: HTTP/1.0.
@@ -247,6 +259,11 @@ pub const SORTIE_CLIENT_NO_COOKIES: u32 = 1;
 /// sortie_client_config.flags: for tests. Never go to the network: a request that no mock answers ends with
 /// SORTIE_ERROR_CONNECT, and no watched host can be reached.
 pub const SORTIE_CLIENT_MOCKS_ONLY: u32 = 2;
+
+/// sortie_client_config.flags: the trace shows values that may be secret: credentials, cookies, the values in queries.
+pub const SORTIE_CLIENT_TRACE_SECRETS: u32 = 4;
+/// sortie_client_config.flags: at SORTIE_TRACE_DETAILS the trace shows bodies, the first 256 bytes of each piece.
+pub const SORTIE_CLIENT_TRACE_BODIES: u32 = 8;
 
 /// sortie_event.network, sortie_client_network(): there is a way.
 pub const SORTIE_NETWORK_REACHABLE: u32 = 1;
@@ -456,6 +473,10 @@ pub struct sortie_client_config {
     pub max_receive_bytes_per_second: u64,
     /// How many bytes of request bodies may be sent in a second in all; no limit by default. Requests share it evenly.
     pub max_send_bytes_per_second: u64,
+    /// SORTIE_TRACE_*: how much the trace tells.
+    pub trace_level: u32,
+    /// Must be 0.
+    pub reserved: u32,
 }
 
 /// What a request is. Zero in any field but struct_size and url means the default, so
@@ -602,7 +623,7 @@ pub struct sortie_mock {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sortie_event {
-    /// The request, or the watch.
+    /// The request, or the watch; 0 in a TRACE event that is about neither.
     pub request: sortie_request,
     /// The user_data of the request or the watch.
     pub user_data: u64,
@@ -620,9 +641,10 @@ pub struct sortie_event {
     pub body_length: u64,
     /// Of an ENDED event: the full path of the file that was written; NULL if none was.
     pub file_path: *const c_char,
-    /// Of an event with an error: what went wrong, for a person; else NULL.
+    /// Of an event with an error: what went wrong, for a person. Of a TRACE event: its line, or lines. Else NULL.
     pub message: *const c_char,
-    /// The URL as requested; if it held credentials, without them and normalised. Of a watch, the host as given.
+    /// The URL as requested; if it held credentials, without them and normalised. Of a watch, the host as given; "" in TRACE
+    /// events.
     pub url: *const c_char,
     /// Bytes of the body on the wire so far, in the direction of progress (download if none). Never goes back.
     pub bytes_transferred: u64,
@@ -638,8 +660,10 @@ pub struct sortie_event {
     pub attempts: u32,
     /// Of a RETRY event: how long until the next attempt.
     pub retry_delay_ms: u32,
+    /// SORTIE_TRACE_* level of a TRACE event, else 0.
+    pub trace_level: u32,
     /// Zero.
-    pub reserved: [u64; 2],
+    pub reserved: [u32; 3],
 }
 
 /// Where a request's time went, and over what. Microseconds; a step that did not happen took 0.

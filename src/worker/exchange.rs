@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use super::caching::Recorder;
 use super::rates::{Lines, Share};
 use super::retry::{self, Backoff};
+use super::trace::Trace;
 use crate::body::decoding::{Broken, Decoder};
 use crate::body::disk::{Key, Location, Op};
 use crate::body::integrity::{Expected, Hasher};
@@ -25,7 +26,7 @@ use crate::body::source::{BodyLength, Pull, Source};
 use crate::body::{charset, content_type};
 use crate::budget::{Body, Budget};
 use crate::error::{ErrorKind, Failure, bytes_text};
-use crate::event::{BodyKind, Event, EventKind, Network, Producer, Response};
+use crate::event::{BodyKind, Event, EventKind, Network, Producer, Response, TraceLevel};
 use crate::headers::Headers;
 use crate::net::{Connection, Owner, Reached, Sockets, Transfer};
 use crate::request::{Progress, Request};
@@ -76,9 +77,16 @@ pub(super) struct Outlet {
     pub(super) bytes_received: Cell<u64>,
     pub(super) bytes_sent: Cell<u64>,
     pub(super) lines: RefCell<Lines>,
+    pub(super) trace: Trace,
 }
 
 impl Outlet {
+    /// Tells a line of the trace, if its level is wanted.
+    #[inline]
+    pub(super) fn tell(&self, level: TraceLevel, about: (RequestId, u64), line: impl FnOnce(&Trace) -> String) {
+        self.trace.tell(&self.events, level, about, line);
+    }
+
     pub(super) fn to_disk(&self, operation: Op) {
         // The disk's thread lives as long as the worker.
         let _ = self.disk.send(operation);
@@ -591,6 +599,9 @@ impl Flow {
     /// Takes bytes of the body, decoded; `false` to end the transfer.
     fn deliver(&mut self, data: &[u8], outlet: &Outlet) -> bool {
         self.delivered += data.len() as u64;
+        if outlet.trace.shows_bodies() {
+            outlet.tell(TraceLevel::Details, (self.id, self.user_data), |_| Trace::piece("received", data));
+        }
         if let Err(failure) = self.expected.check_length(self.delivered, false) {
             self.failure.get_or_insert(failure);
             return false;
@@ -683,6 +694,10 @@ impl Flow {
             Pull::Bytes(count) => {
                 self.last_activity = now;
                 lines.send.take(&mut self.send_share, count, now);
+                if outlet.trace.shows_bodies() && count > 0 {
+                    let sent = out.get(..count).unwrap_or_default();
+                    outlet.tell(TraceLevel::Details, (self.id, self.user_data), |_| Trace::piece("sent", sent));
+                }
                 self.sent += count as u64;
                 outlet.bytes_sent.set(outlet.bytes_sent.get() + count as u64);
                 if self.progress == Progress::Upload && count > 0 {

@@ -12,6 +12,7 @@ use super::exchange::{Flow, Outlet};
 use super::local::Peer;
 use super::redirect::{NextHop, header_goes_along};
 use super::retry::{self, Backoff};
+use super::trace::Trace;
 use crate::body::content_type;
 use crate::body::disk::{Key, Op};
 use crate::body::feed::Feed;
@@ -20,7 +21,7 @@ use crate::body::source::BodyLength;
 use crate::cache::entry::Entry;
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure};
-use crate::event::{Event, EventKind, Network, Response, Timing};
+use crate::event::{Event, EventKind, Network, Response, Timing, TraceLevel};
 use crate::net::{Credential, Hop, Owner};
 use crate::request::{CacheMode, Credentials, HttpVersion, Request, RequestBody};
 use crate::slots::RequestId;
@@ -174,6 +175,42 @@ impl Job {
             estimated,
             response: response.map(Box::new),
             network: Network::default(),
+        }
+    }
+
+    /// Tells a line of the trace about this request, if its level is wanted.
+    #[inline]
+    pub(super) fn tell(&self, level: TraceLevel, line: impl FnOnce(&Trace) -> String) {
+        self.outlet.tell(level, (self.id, self.request.user_data), line);
+    }
+
+    /// Tells the trace what has come of a hop.
+    pub(super) fn tell_response(&self, flow: &Flow) {
+        if flow.status == 0 {
+            return;
+        }
+        self.tell(TraceLevel::Requests, |_| {
+            let mut line = flow.headers.status_line().unwrap_or_default().to_owned();
+            if let Some(address) = self.timing.remote_address {
+                let reused = if self.timing.connection_reused { "a used" } else { "a new" };
+                line += &format!(" from {address} over {reused} connection");
+            }
+            line + &format!(", first byte after {:.1?}, {} bytes of body", self.timing.first_byte, flow.came)
+        });
+        self.tell(TraceLevel::Details, |trace| trace.head("response headers:", flow.headers.iter(), &self.url));
+    }
+
+    /// Tells the trace how it ends.
+    pub(super) fn tell_end(&self, response: &Response, failure: Option<&Failure>) {
+        let line = |outcome: &str, trace: &Trace| {
+            let (method, url, total) = (&self.method, trace.url(&self.url), self.timing.total);
+            format!("{method} {url} {outcome} after {total:.1?}")
+        };
+        match failure {
+            Some(failure) => {
+                self.tell(TraceLevel::Errors, |trace| line("failed", trace) + ": " + &failure.message);
+            }
+            None => self.tell(TraceLevel::Requests, |trace| line(&format!("ended with {}", response.status), trace)),
         }
     }
 

@@ -13,6 +13,7 @@ mod rates;
 pub(crate) mod reachability;
 mod redirect;
 mod retry;
+mod trace;
 
 use std::cell::{Cell, RefCell};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -36,9 +37,9 @@ use crate::budget::Budget;
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure};
-use crate::event::{EventKind, Producer, Response};
+use crate::event::{EventKind, Producer, Response, TraceLevel};
 use crate::mock::{Mock, Mocks};
-use crate::net::{self, Active, Answer as Probed, Easy, Net, Owner, Reached, Setup, Wake};
+use crate::net::{self, Active, Answer as Probed, Credential, Easy, Net, Owner, Reached, Setup, Wake};
 use crate::request::{Priority, Progress, Rates, Request, RequestBody};
 use crate::slots::RequestId;
 use crate::text::Text;
@@ -52,6 +53,7 @@ use local::{Answer, Local, Peer};
 use rates::{Lines, Meter};
 use reachability::{FIRST_PROBE, Host, Watches, probe_token};
 use retry::Backoff;
+use trace::Trace;
 use url::Url;
 
 /// Commands taken before transfers get their turn again.
@@ -72,6 +74,7 @@ pub(crate) enum Command {
     SetPriority(RequestId, Priority),
     SetRates(RequestId, Rates),
     SetClientRates(Rates),
+    SetTraceLevel(TraceLevel),
     Suspend,
     Resume,
     /// Keep a cookie as if this URL had set it.
@@ -243,6 +246,7 @@ impl Worker {
             bytes_received: Cell::new(0),
             bytes_sent: Cell::new(0),
             lines: RefCell::new(Lines::new(config.rates)),
+            trace: Trace::new(&config),
         };
         Ok(Worker {
             jobs: Vec::new(),
@@ -387,6 +391,7 @@ impl Worker {
                 Ok(Command::SetPriority(id, priority)) => self.set_priority(id, priority),
                 Ok(Command::SetRates(id, rates)) => self.set_rates(id, rates),
                 Ok(Command::SetClientRates(rates)) => self.outlet.lines.borrow_mut().set(rates, self.now()),
+                Ok(Command::SetTraceLevel(level)) => self.outlet.trace.set_level(level),
                 Ok(Command::Suspend) => self.suspend(),
                 Ok(Command::Resume) => self.resume(),
                 Ok(Command::SetCookie(set)) => self.set_cookie(*set),
@@ -443,6 +448,7 @@ impl Worker {
         let now = self.now();
         let Some(mut job) = self.take(id) else { return };
         job.paused = paused;
+        job.tell(TraceLevel::Details, |_| if paused { "paused" } else { "goes on after a pause" }.to_owned());
         match &mut job.state {
             State::Waiting(host) if paused => {
                 self.admission.withdraw(*host, job.rank);
@@ -787,13 +793,22 @@ impl Worker {
             let estimated = length.unwrap_or(BodyLength::Known(0)).estimate();
             self.outlet.events.push(job.event(EventKind::Began, 0, estimated, None));
         }
+        job.tell(TraceLevel::Requests, |trace| {
+            let attempt = job.timing.attempts;
+            let attempt = if attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
+            format!("{} {}{attempt}", job.method, trace.url(&job.url))
+        });
         let mut flow = self.flow_for(&job, source);
         match self.look_up(&mut job, &mut flow) {
-            Looked::Answer(entry) => return self.answer_stored(job, flow, &entry),
+            Looked::Answer(entry) => {
+                job.tell(TraceLevel::Requests, |_| "answered by the cache".to_owned());
+                return self.answer_stored(job, flow, &entry);
+            }
             Looked::Fail(failure) => return self.fail(job, flow, failure),
             Looked::Ask => {}
         }
         if let Some(mock) = self.mocks.answer(&job.method, &job.url) {
+            job.tell(TraceLevel::Requests, |_| "answered by a mock".to_owned());
             flow.decompress = job.hop(&self.config, length, None).compression || flow.resumable;
             let answer = Answer::of(&mock, job.origin());
             let local = Local::new(flow, answer, &self.outlet, self.net.sockets()).connect();
@@ -865,6 +880,19 @@ impl Worker {
         };
         let cookies = self.cookies_for(job);
         let hop = job.hop(&self.config, body, cookies.as_deref());
+        job.tell(TraceLevel::Details, |trace| {
+            let credential = match hop.credential {
+                Credential::None => None,
+                Credential::Basic(name, password) => Some(format!("Basic {name}:{password}")),
+                Credential::Bearer(token) => Some(format!("Bearer {token}")),
+            };
+            let credential = credential.iter().map(|credential| ("Authorization", credential.as_str()));
+            trace.head(
+                "request headers, but for those that are always there:",
+                hop.headers.iter().copied().chain(credential),
+                &job.url,
+            )
+        });
         easy.prepare(&hop, &self.setup)?;
         // Who did not ask for compression gets what comes as it is; but a file is not to be compressed unawares.
         flow.decompress = hop.compression || flow.resumable;
@@ -1082,6 +1110,7 @@ impl Worker {
         if instead {
             return self.answer_instead(job, flow);
         }
+        job.tell_response(&flow);
         if failure.is_none() {
             self.note_response(&job, &mut flow, redirect.is_some());
         }
@@ -1100,6 +1129,10 @@ impl Worker {
     fn rest(&mut self, mut job: Box<Job>, mut flow: Box<Flow>, failure: Option<Failure>, delay: Duration) {
         self.discard(&mut flow, &job);
         self.leave_place(&mut job);
+        job.tell(TraceLevel::Requests, |_| {
+            let why = failure.as_ref().map_or_else(|| flow.status.to_string(), |failure| failure.message.clone());
+            format!("attempt {} failed ({why}), another follows in {} ms", job.timing.attempts, delay.as_millis())
+        });
         if job.request.retry.events {
             let mut response = exchange::response_of(&mut flow, None);
             response.failure = failure.map(|failure| (failure.kind, Text::from(failure.message)));
@@ -1114,6 +1147,7 @@ impl Worker {
 
     /// Makes the present hop again from its start.
     fn try_again(&mut self, mut job: Box<Job>, flow: &mut Flow) {
+        job.tell(TraceLevel::Details, |_| "starts once more".to_owned());
         self.discard(flow, &job);
         job.attempt += 1;
         self.leave_place(&mut job);
@@ -1156,6 +1190,7 @@ impl Worker {
             }
             Ok(next) => {
                 self.let_go_of_part(&job);
+                job.tell(TraceLevel::Requests, |trace| format!("redirected to {}", trace.url(&next.url)));
                 job.follow(next);
                 self.leave_place(&mut job);
                 self.enqueue(job);
@@ -1279,6 +1314,7 @@ impl Worker {
         job.timing.total = now.saturating_sub(started);
         response.timing = job.timing;
         self.counters.ended.fetch_add(1, Ordering::Relaxed);
+        job.tell_end(&response, failure.as_ref());
         if let Some(failure) = failure {
             self.counters.failed.fetch_add(1, Ordering::Relaxed);
             response.failure = Some((failure.kind, Text::from(failure.message)));
@@ -1295,6 +1331,13 @@ impl Worker {
 
     fn take_reply(&mut self, reply: Reply) {
         let Reply { key, outcome } = reply;
+        if key == Key::CLIENT {
+            if let Outcome::WriteFailed(failure) = outcome {
+                let line = format!("cookies could not be saved: {}", failure.message);
+                self.outlet.tell(TraceLevel::Errors, (RequestId::NONE, 0), |_| line);
+            }
+            return;
+        }
         let (suspended, now) = (self.suspended(), self.now());
         let Some(mut job) = self.take(key.id) else {
             if let Outcome::Written(buffer) = outcome {
@@ -1438,6 +1481,9 @@ impl Worker {
 
     /// Ends every live request with INTERNAL after a panic, and starts afresh.
     fn recover(&mut self) {
+        self.outlet.tell(TraceLevel::Errors, (RequestId::NONE, 0), |_| {
+            "the worker failed; every request under way ends with INTERNAL, and it starts afresh".to_owned()
+        });
         self.outlet.notices.replace(Vec::new());
         self.starved.clear();
         self.resting = 0;

@@ -52,7 +52,7 @@ static void check_layouts(void)
     AT(sortie_resolve, reserved, 28);
 
     /* Structs that begin with their size may grow, their first fields stay. */
-    CHECK(sizeof(sortie_client_config) >= 240);
+    CHECK(sizeof(sortie_client_config) >= 248);
     AT(sortie_client_config, struct_size, 0);
     AT(sortie_client_config, flags, 4);
     AT(sortie_client_config, user_agent, 8);
@@ -91,6 +91,8 @@ static void check_layouts(void)
     AT(sortie_client_config, max_memory_cache_bytes, 216);
     AT(sortie_client_config, max_receive_bytes_per_second, 224);
     AT(sortie_client_config, max_send_bytes_per_second, 232);
+    AT(sortie_client_config, trace_level, 240);
+    AT(sortie_client_config, reserved, 244);
 
     CHECK(sizeof(sortie_request_desc) >= 240);
     AT(sortie_request_desc, struct_size, 0);
@@ -132,6 +134,8 @@ static void check_layouts(void)
     AT(sortie_request_desc, stream_window_bytes, 212);
     AT(sortie_request_desc, cache_mode, 216);
     AT(sortie_request_desc, reserved, 220);
+    AT(sortie_request_desc, max_receive_bytes_per_second, 224);
+    AT(sortie_request_desc, max_send_bytes_per_second, 232);
 
     CHECK(sizeof(sortie_mock) >= 72);
     AT(sortie_mock, struct_size, 0);
@@ -167,7 +171,8 @@ static void check_layouts(void)
     AT(sortie_event, flags, 100);
     AT(sortie_event, attempts, 104);
     AT(sortie_event, retry_delay_ms, 108);
-    AT(sortie_event, reserved, 112);
+    AT(sortie_event, trace_level, 112);
+    AT(sortie_event, reserved, 116);
 
     CHECK(sizeof(sortie_timing) >= 88);
     AT(sortie_timing, struct_size, 0);
@@ -236,6 +241,7 @@ static void check_numbers(void)
     CHECK_EQUAL(SORTIE_EVENT_REACHABILITY, 5);
     CHECK_EQUAL(SORTIE_EVENT_WRITABLE, 6);
     CHECK_EQUAL(SORTIE_EVENT_RETRY, 7);
+    CHECK_EQUAL(SORTIE_EVENT_TRACE, 8);
 
     CHECK_EQUAL(SORTIE_ERROR_NONE, 0);
     CHECK_EQUAL(SORTIE_ERROR_RESOLVE, 1);
@@ -286,6 +292,13 @@ static void check_numbers(void)
     CHECK_EQUAL(SORTIE_PROTOCOL_HTTP_1_0, 1);
     CHECK_EQUAL(SORTIE_PROTOCOL_HTTP_1_1, 2);
     CHECK_EQUAL(SORTIE_PROTOCOL_HTTP_2, 3);
+
+    CHECK_EQUAL(SORTIE_TRACE_OFF, 0);
+    CHECK_EQUAL(SORTIE_TRACE_ERRORS, 1);
+    CHECK_EQUAL(SORTIE_TRACE_REQUESTS, 2);
+    CHECK_EQUAL(SORTIE_TRACE_DETAILS, 3);
+    CHECK_EQUAL(SORTIE_CLIENT_TRACE_SECRETS, 4);
+    CHECK_EQUAL(SORTIE_CLIENT_TRACE_BODIES, 8);
 
     CHECK_EQUAL(SORTIE_TLS_DEFAULT, 0);
     CHECK_EQUAL(SORTIE_TLS_1_2, 1);

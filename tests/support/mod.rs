@@ -129,6 +129,7 @@ pub struct Setup {
     pub max_memory_cache_bytes: u64,
     pub receive_rate: u64,
     pub send_rate: u64,
+    pub trace_level: u32,
 }
 
 impl Default for Setup {
@@ -167,6 +168,7 @@ impl Default for Setup {
             max_memory_cache_bytes: 0,
             receive_rate: 0,
             send_rate: 0,
+            trace_level: 0,
         }
     }
 }
@@ -246,6 +248,7 @@ impl Setup {
         config.max_memory_cache_bytes = self.max_memory_cache_bytes;
         config.max_receive_bytes_per_second = self.receive_rate;
         config.max_send_bytes_per_second = self.send_rate;
+        config.trace_level = self.trace_level;
         create_raw(&config)
     }
 
@@ -615,6 +618,7 @@ pub struct Event {
     pub flags: u32,
     pub attempts: u32,
     pub retry_delay_ms: u32,
+    pub trace_level: u32,
     pub timing: Option<Timing>,
     pub remote_address: Option<String>,
 }
@@ -639,7 +643,7 @@ pub struct Timing {
 impl Event {
     /// Copies an event of the last poll and checks what every event promises.
     pub fn copy(event: &sortie_event) -> Event {
-        assert_eq!(event.reserved, [0; 2], "the tail is zero");
+        assert_eq!(event.reserved, [0; 3], "the tail is zero");
         let types = [
             SORTIE_EVENT_BEGAN,
             SORTIE_EVENT_PROGRESS,
@@ -648,6 +652,7 @@ impl Event {
             SORTIE_EVENT_REACHABILITY,
             SORTIE_EVENT_RETRY,
             SORTIE_EVENT_WRITABLE,
+            SORTIE_EVENT_TRACE,
         ];
         assert!(types.contains(&event.r#type));
         let body = (!event.body.is_null()).then(|| {
@@ -679,6 +684,7 @@ impl Event {
             flags: event.flags,
             attempts: event.attempts,
             retry_delay_ms: event.retry_delay_ms,
+            trace_level: event.trace_level,
             timing: copy_timing(event),
             // SAFETY: an event of the last poll.
             remote_address: copy_text(unsafe { sortie_event_remote_address(event) }),
@@ -689,7 +695,14 @@ impl Event {
 
     fn check(&self) {
         let ended = self.kind == SORTIE_EVENT_ENDED;
+        if self.kind == SORTIE_EVENT_TRACE {
+            assert!((SORTIE_TRACE_ERRORS..=SORTIE_TRACE_DETAILS).contains(&self.trace_level), "{self:?}");
+            assert!(self.message.as_deref().is_some_and(|line| !line.is_empty()), "{self:?}");
+            assert_eq!((self.error, self.status, self.url.as_str()), (SORTIE_ERROR_NONE, 0, ""), "{self:?}");
+            return;
+        }
         assert_ne!(self.request, 0);
+        assert_eq!(self.trace_level, 0, "{self:?}");
         assert!(self.estimated >= -1, "{self:?}");
         if self.estimated >= 0 {
             assert!(self.transferred <= self.estimated.unsigned_abs(), "more bytes than estimated: {self:?}");
@@ -829,10 +842,18 @@ struct Ledger {
     accepted: u64,
     ended: u64,
     seen: HashMap<u64, Seen>,
+    /// Lines of the trace that were not asked for yet.
+    traces: Vec<Event>,
 }
 
 impl Ledger {
-    fn note(&mut self, event: &Event) -> &mut Seen {
+    fn note(&mut self, event: &Event) {
+        if event.kind == SORTIE_EVENT_TRACE {
+            let ended = self.seen.get(&event.request).is_some_and(|seen| seen.ended);
+            assert!(!ended, "an event after ENDED: {event:?}");
+            self.traces.push(event.clone());
+            return;
+        }
         let seen = self.seen.entry(event.request).or_default();
         assert!(!seen.ended, "an event after ENDED: {event:?}");
         assert!(!seen.any || seen.user_data == event.user_data, "user data changed: {event:?}");
@@ -847,7 +868,6 @@ impl Ledger {
             }
         }
         (seen.any, seen.user_data, seen.transferred) = (true, event.user_data, event.transferred);
-        seen
     }
 }
 
@@ -1036,6 +1056,16 @@ impl Host {
         assert_eq!(unsafe { sortie_client_set_rate(self.client, receive, send) }, SORTIE_OK);
     }
 
+    pub fn set_trace_level(&self, level: u32) -> i32 {
+        // SAFETY: a live client.
+        unsafe { sortie_client_set_trace_level(self.client, level) }
+    }
+
+    /// The lines of the trace that were drained and not yet asked for.
+    pub fn traces(&self) -> Vec<Event> {
+        std::mem::take(&mut self.ledger.lock().unwrap().traces)
+    }
+
     /// Hands over some of a streamed body: how much was taken.
     pub fn try_write(&self, id: u64, bytes: &[u8]) -> Result<usize, Refused> {
         let mut taken = UNTOUCHED;
@@ -1131,7 +1161,7 @@ impl Host {
         self.wait(Duration::from_millis(100));
         let events = self.poll();
         let mut ledger = self.ledger.lock().unwrap();
-        for event in events {
+        for event in events.into_iter().filter(|event| event.kind != SORTIE_EVENT_TRACE) {
             if let Some(seen) = ledger.seen.get_mut(&event.request) {
                 seen.events.push(event);
             }

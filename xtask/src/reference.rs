@@ -65,6 +65,7 @@ const CONSTANTS: &[(&str, &str)] = &[
     ("DIRECTORY", "Base directories"),
     ("HTTP", "HTTP versions"),
     ("PROTOCOL", "What a response came in"),
+    ("TRACE", "How much the trace tells"),
     ("TLS", "TLS versions"),
     ("CACHE", "Cache modes"),
     ("CLIENT", "Client flags"),
