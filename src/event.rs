@@ -12,7 +12,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::budget::Body;
 use crate::error::ErrorKind;
 use crate::headers::Headers;
-use crate::slots::{RequestId, Slot, Slots};
+use crate::slots::{RequestId, Slots};
 use crate::text::Text;
 
 /// What kind of event it is. More kinds may come.
@@ -395,13 +395,14 @@ impl Consumer {
     /// Does what goes with an event's being taken; `false` if nobody wants to hear of it any more.
     fn complete(&self, event: &mut Event) -> bool {
         match event.kind {
-            EventKind::Began | EventKind::Retry => {}
-            EventKind::Data | EventKind::Writable => {
-                // A PROGRESS event before it may have told of more already.
-                if let Some((transferred, estimated)) = self.common.slots.get(event.request).map(Slot::progress)
-                    && transferred > event.transferred
-                {
-                    (event.transferred, event.estimated) = (transferred, estimated);
+            EventKind::Began | EventKind::Data | EventKind::Writable | EventKind::Retry => {
+                // A PROGRESS event before it may have told of what came after it.
+                if let Some(slot) = self.common.slots.get(event.request) {
+                    event.transferred = slot.raise_told(event.transferred);
+                    if event.estimated >= 0 {
+                        let least = i64::try_from(event.transferred).unwrap_or(i64::MAX);
+                        event.estimated = event.estimated.max(least);
+                    }
                 }
             }
             EventKind::Reachability => {
@@ -413,6 +414,7 @@ impl Consumer {
             EventKind::Progress => {
                 if let Some(slot) = self.common.slots.get(event.request) {
                     (event.transferred, event.estimated) = slot.take_progress();
+                    slot.raise_told(event.transferred);
                 }
             }
             EventKind::Trace => {

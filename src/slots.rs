@@ -50,6 +50,8 @@ pub(crate) struct Slot {
     next_free: AtomicU32,
     transferred: AtomicU64,
     estimated: AtomicI64,
+    /// The most that the host has been told of.
+    told: AtomicU64,
     /// A PROGRESS event of this request is in the queue.
     progress_queued: AtomicBool,
     /// It is a watch rather than a request.
@@ -72,12 +74,14 @@ impl Slot {
     /// Takes the newest numbers; the next note queues a new event.
     pub(crate) fn take_progress(&self) -> (u64, i64) {
         self.progress_queued.swap(false, Ordering::AcqRel);
-        self.progress()
+        (self.transferred.load(Ordering::Relaxed), self.estimated.load(Ordering::Relaxed))
     }
 
-    /// The newest numbers.
-    pub(crate) fn progress(&self) -> (u64, i64) {
-        (self.transferred.load(Ordering::Relaxed), self.estimated.load(Ordering::Relaxed))
+    /// Notes what the host is about to be told of: never less than before, which it gives.
+    pub(crate) fn raise_told(&self, transferred: u64) -> u64 {
+        let told = transferred.max(self.told.load(Ordering::Relaxed));
+        self.told.store(told, Ordering::Relaxed);
+        told
     }
 }
 
@@ -146,6 +150,7 @@ impl Slots {
         };
         slot.transferred.store(0, Ordering::Relaxed);
         slot.estimated.store(0, Ordering::Relaxed);
+        slot.told.store(0, Ordering::Relaxed);
         slot.progress_queued.store(false, Ordering::Relaxed);
         slot.watch.store(watch, Ordering::Relaxed);
         slot.state.store(generation | LIVE, Ordering::Release);
