@@ -81,6 +81,32 @@ fn what_must_not_be_sent_twice_is_not() {
 }
 
 #[test]
+fn what_was_redirected_is_not_sent_twice_either() {
+    let server = Server::builder()
+        .handler(|request, conn| {
+            let to = match request.path() {
+                "/buy" => "/receipt",
+                "/sell" => "/cut",
+                "/far" => &format!("http://{}/", refused_addr()),
+                "/receipt" => return conn.send(&Response::new(503)).map(Some),
+                _ => return Ok(Some(Outcome::Close)),
+            };
+            let status = if request.path() == "/far" { 307 } else { 303 };
+            conn.send(&Response::new(status).header("Location", to)).map(Some)
+        })
+        .start();
+    let host = Host::new();
+    let sent = |path: &str| server.requests().iter().filter(|seen| seen.target == path).count();
+    let post = |path: &str| again(Req::new("POST", server.url(path)).body("x"));
+    assert_eq!(host.fetch(&post("/buy")).ok(503).attempts, 1);
+    host.fetch(&post("/sell")).failed(SORTIE_ERROR_RECEIVE);
+    host.fetch(&post("/far")).failed(SORTIE_ERROR_CONNECT);
+    assert_eq!(["/buy", "/sell", "/far"].map(sent), [1, 1, 1], "the first hop has reached its server");
+    let any = SORTIE_REQUEST_RETRY_ANY_METHOD;
+    assert_eq!(host.fetch(&post("/buy").flags(any)).ok(503).attempts, 3);
+}
+
+#[test]
 fn a_server_says_how_long_to_wait() {
     let (server, host) = (Server::start(), Host::new());
     let id = host.submit(&again(Req::get(server.url("/flaky?fails=1&key=after&status=429&retry_after=1"))));

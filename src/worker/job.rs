@@ -337,8 +337,11 @@ impl Job {
 
     /// How long to wait before the attempt that follows this failure; `None` if none does.
     pub(super) fn wait_after(&self, failure: &Failure, now: Duration) -> Option<Duration> {
-        let worth =
-            !self.streamed && !self.body_is_spent() && retry::is_worth_another(failure.kind, self.may_be_sent_twice());
+        let twice = self.may_be_sent_twice();
+        // The first hop of what was redirected has reached a server.
+        let harmless = twice || self.timing.redirects == 0;
+        let again = harmless && !self.streamed && !self.body_is_spent();
+        let worth = again && retry::is_worth_another(failure.kind, twice);
         self.backoff.filter(|_| worth)?.wait(now, None)
     }
 
@@ -347,9 +350,9 @@ impl Job {
         self.feed.as_ref().is_some_and(|feed| feed.borrow().is_spent())
     }
 
-    /// Whether another attempt does no harm even if this one has reached the server.
+    /// Whether another attempt, which begins with the first hop, does no harm even if this one has reached the server.
     pub(super) fn may_be_sent_twice(&self) -> bool {
-        self.request.retry.any_method || self.is_idempotent()
+        self.request.retry.any_method || is_idempotent(self.request.method_or_default())
     }
 
     /// When the request's total time runs out.
@@ -375,7 +378,7 @@ impl Job {
 
     /// Whether sending the present hop twice does no harm.
     pub(super) fn is_idempotent(&self) -> bool {
-        matches!(self.method.as_str(), "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS")
+        is_idempotent(&self.method)
     }
 
     /// When a deadline may run out next.
@@ -437,4 +440,8 @@ impl Job {
             State::Storing(..) | State::Moving => [None, None, None],
         }
     }
+}
+
+fn is_idempotent(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS")
 }
