@@ -148,6 +148,7 @@ fn what_must_not_be_kept_is_not() {
     twice(&Req::get(server.url("/c3?cc=max-age=60&Vary=*")));
     twice(&Req::get(server.url("/c4?cc=max-age=60")).header("Cache-Control", "no-store"));
     twice(&Req::get(server.url("/c5?cc=max-age=60")).bearer("token"));
+    twice(&Req::get(server.url("/c5?cc=private,must-revalidate,max-age=60")).bearer("token"));
     twice(&Req::get(server.url("/c6?cc=max-age=60")).header("Range", "bytes=0-"));
     twice(&Req::get(server.url("/c7?cc=max-age=60")).cache_mode(SORTIE_CACHE_NO_STORE));
     twice(&Req::new("PUT", server.url("/c8?cc=max-age=60")).body("x"));

@@ -29,6 +29,7 @@ pub(crate) struct Control {
     pub(crate) no_store: bool,
     pub(crate) no_cache: bool,
     must_revalidate: bool,
+    private: bool,
     public: bool,
     s_maxage: bool,
     max_age: Option<u64>,
@@ -61,6 +62,7 @@ impl Control {
             "no-store" => self.no_store = true,
             "no-cache" => self.no_cache = true,
             "must-revalidate" => self.must_revalidate = true,
+            "private" => self.private = true,
             "public" => self.public = true,
             "s-maxage" => self.s_maxage = true,
             "max-age" => self.max_age = least(self.max_age, seconds(0)),
@@ -144,7 +146,8 @@ pub(crate) fn is_storable(status: u16, headers: &Headers, authorized: bool) -> b
     let control = Control::of(headers.iter());
     let partial = matches!(status, 206 | 304) || status < 200;
     // The RFC says this of shared caches; on a device that several people play on, one of their own is no different.
-    let private = authorized && !(control.public || control.must_revalidate || control.s_maxage);
+    let allowed = control.public || control.must_revalidate || control.s_maxage;
+    let private = authorized && (control.private || !allowed);
     if partial || private || control.no_store {
         return false;
     }
@@ -309,6 +312,8 @@ mod tests {
         assert!(!storable(200, &[("Cache-Control", "max-age=5")], true));
         for allowing in ["public", "must-revalidate", "s-maxage=1"] {
             assert!(storable(200, &[("Cache-Control", &format!("max-age=5, {allowing}"))], true), "{allowing}");
+            let private = format!("max-age=5, private, {allowing}");
+            assert!(!storable(200, &[("Cache-Control", &private)], true), "{private}");
         }
     }
 
