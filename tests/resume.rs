@@ -38,6 +38,8 @@ enum Instead {
     OtherTotal,
     NoRange,
     Encoded,
+    /// The rest without its length, and not all of it.
+    Short,
     Gone,
 }
 
@@ -113,6 +115,11 @@ fn answer(behaviour: &Behaviour, request: &Request, conn: &mut Conn) -> std::io:
     }
     if from > 0 && instead == Instead::Encoded {
         head += "Content-Encoding: gzip\r\n";
+    }
+    if from > 0 && instead == Instead::Short {
+        conn.write(format!("{head}Connection: close\r\n\r\n").as_bytes())?;
+        conn.write_pattern(from, (size - from) / 2)?;
+        return conn.close_lingering();
     }
     head += &format!("Content-Length: {}\r\n\r\n", total - start);
     conn.write(head.as_bytes())?;
@@ -218,6 +225,22 @@ fn whatever_does_not_fit_is_fetched_anew() {
         assert!(ranges[0].is_some() && ranges.len() <= 2, "{ranges:?}");
         assert!(ranges.len() == 1 || ranges[1].is_none(), "{ranges:?}");
     }
+}
+
+#[test]
+fn a_rest_that_ends_early_is_no_whole() {
+    let (origin, host, folder) = (Origin::start(), Host::new(), Folder::new());
+    let target = folder.join("file");
+    let left = broken(&origin, &host, &target);
+    origin.set(|behaviour| behaviour.instead = Instead::Short);
+    let message = host.fetch(&resuming(origin.url(), &target)).failed(SORTIE_ERROR_RECEIVE).to_owned();
+    assert!(message.contains("the server said that it has 1000000"), "{message}");
+    folder.holds(&["file.sortie-part", "file.sortie-resume"]);
+    origin.set(|_| ());
+    origin.ranges();
+    host.fetch(&resuming(origin.url(), &target)).ok(206);
+    assert_eq!(origin.ranges(), [Some(format!("bytes={}-", left + (SIZE - left) / 2))], "what came of it counts");
+    whole(&target);
 }
 
 #[test]

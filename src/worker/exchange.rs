@@ -173,8 +173,9 @@ pub(super) struct Flow {
     pub(super) left: Option<Left>,
     /// What is there does not fit: the whole has to be asked for.
     pub(super) afresh: bool,
-    /// Where the response starts in it.
+    /// Where the response starts in it, and how long the whole is if it is the rest.
     start: Option<Start>,
+    whole: Option<u64>,
     pub(super) source: Source,
 
     pub(super) status: u16,
@@ -260,6 +261,7 @@ impl Flow {
             left: None,
             afresh: false,
             start: None,
+            whole: None,
             source,
             status: 0,
             headers: Headers::new(),
@@ -435,6 +437,7 @@ impl Flow {
         if let Some(start) = self.start.as_ref().filter(|start| start.offset > 0) {
             // What is there already counts as received.
             (self.received, self.delivered) = (start.offset, start.offset);
+            self.whole = start.length;
             self.declared = match (start.length, self.declared) {
                 (Some(length), _) => i64::try_from(length).unwrap_or(-1),
                 (None, -1) => -1,
@@ -663,6 +666,11 @@ impl Flow {
     pub(super) fn incomplete(&self) -> Option<Failure> {
         if self.decoder.as_ref().is_some_and(|decoder| !decoder.is_whole()) {
             return Some(Failure::new(ErrorKind::Decode, "the response body's compressed data is cut short"));
+        }
+        // libcurl knows a Content-Length, but not what a Content-Range promises.
+        if let Some(whole) = self.whole.filter(|whole| *whole != self.delivered) {
+            let message = format!("the file has {} bytes, the server said that it has {whole}", self.delivered);
+            return Some(Failure::new(ErrorKind::Receive, message));
         }
         let checked = self.expected.check_length(self.delivered, true);
         checked.and_then(|()| self.hasher.as_ref().map_or(Ok(()), Hasher::check)).err()
