@@ -313,6 +313,36 @@ fn broken_responses_are_not_stored() {
 }
 
 #[test]
+fn what_is_not_what_it_has_to_be_is_given_up() {
+    // Every other answer is damaged on its way.
+    let count = Mutex::new(0);
+    let server = Server::builder()
+        .handler(move |_, conn| {
+            let mut count = count.lock().unwrap();
+            *count += 1;
+            let body = if *count % 2 == 1 { "damaged" } else { "right" };
+            conn.send(&Response::new(200).header("Cache-Control", "max-age=60").text(body)).map(Some)
+        })
+        .start();
+    let (host, folder) = (remembering(), Folder::new());
+    let right = |path: &str| Req::get(server.url(path)).sha256(&sha256(b"right"));
+    let file = Req { response_path: Some(folder.join("file")), ..right("/file") };
+    host.fetch(&file).failed(SORTIE_ERROR_INTEGRITY);
+    assert_eq!(host.fetch(&file).ok(200).flags, 0, "a file's hash shows when it is whole");
+    assert_eq!((host.fetch(&file).ok(200).flags, server.request_count()), (HIT, 2));
+    for (path, to_file) in [("/memory", false), ("/other", true)] {
+        let request = Req { response_path: to_file.then(|| folder.join("other")), ..right(path) };
+        assert_eq!(answer(&host, &Req::get(server.url(path))), told("damaged", 0));
+        let only = request.clone().cache_mode(SORTIE_CACHE_ONLY_IF_CACHED);
+        assert_eq!(host.fetch(&request).ok(200).flags, 0, "the network is asked for what was stored damaged");
+        assert_eq!(host.fetch(&only).ok(200).flags, HIT);
+        host.fetch(&only.clone().sha256(&sha256(b"else"))).failed(SORTIE_ERROR_INTEGRITY);
+        host.fetch(&only).failed(SORTIE_ERROR_NOT_CACHED);
+    }
+    folder.holds(&["file", "other"]);
+}
+
+#[test]
 fn memory_keeps_what_was_used_last() {
     let (server, host) = (Server::start(), Setup { max_memory_cache_bytes: 100_000, ..Setup::default() }.start());
     let request = |number: u32| Req::get(server.url(&format!("/bytes/20000?etag=a&number={number}")));

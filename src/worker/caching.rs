@@ -157,7 +157,7 @@ impl Worker {
         let revalidated = flow.instead && flow.status == 304;
         if revalidated {
             let Some(head) = rules::updated(entry.headers(), &flow.headers) else {
-                self.cache.invalidate(&job.url, &|operation| self.outlet.to_disk(operation));
+                self.distrust(&job);
                 return self.try_again(job, &mut flow);
             };
             let times = Times { requested: flow.requested, responded: rules::now() };
@@ -174,6 +174,11 @@ impl Worker {
         fresh.decompress = entry.compression;
         fresh.revalidated = revalidated;
         self.answer_stored(job, fresh, &entry);
+    }
+
+    /// Gives up what is stored for a hop: it is not what it has to be.
+    pub(super) fn distrust(&mut self, job: &Job) {
+        self.cache.invalidate(&job.url, &|operation| self.outlet.to_disk(operation));
     }
 
     /// Stores a response, unless something speaks against it after all.

@@ -376,6 +376,11 @@ impl Job {
         plain && request.cache_mode != CacheMode::NoStore
     }
 
+    /// Whether the network may be asked for what the cache has answered wrongly.
+    pub(super) fn may_ask_instead(&self) -> bool {
+        !self.streamed && self.request.cache_mode != CacheMode::OnlyIfCached
+    }
+
     /// Whether sending the present hop twice does no harm.
     pub(super) fn is_idempotent(&self) -> bool {
         is_idempotent(&self.method)

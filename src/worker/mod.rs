@@ -1111,6 +1111,12 @@ impl Worker {
             return self.answer_instead(job, flow);
         }
         job.tell_response(&flow);
+        if flow.from_cache && failure.as_ref().is_some_and(|failure| failure.kind == ErrorKind::Integrity) {
+            self.distrust(&job);
+            if job.may_ask_instead() {
+                return self.try_again(job, &mut flow);
+            }
+        }
         if failure.is_none() {
             self.note_response(&job, &mut flow, redirect.is_some());
         }
@@ -1422,11 +1428,15 @@ impl Worker {
                 return self.end(job, None, Some(failure));
             }
             (Outcome::Committed(path), State::Storing(..)) => return self.stored(job, None, Some(path)),
-            (Outcome::WriteFailed(failure), State::Storing(flow, None))
-                if failure.kind == ErrorKind::Integrity && flow.left.is_some() && !job.afresh =>
-            {
+            (Outcome::WriteFailed(failure), State::Storing(flow, None)) if failure.kind == ErrorKind::Integrity => {
                 // What was there may have been another file's.
-                job.afresh = true;
+                let resumed = flow.left.is_some() && !job.afresh;
+                let cached = flow.from_cache && job.may_ask_instead();
+                self.distrust(&job);
+                if !resumed && !cached {
+                    return self.stored(job, Some(failure), None);
+                }
+                job.afresh |= resumed;
                 self.leave_place(&mut job);
                 job.attempt += 1;
                 return self.enqueue(job);
