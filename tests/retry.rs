@@ -5,8 +5,9 @@
 mod support;
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use sortie_test_server::{Outcome, Response, Server, refused_addr};
+use sortie_test_server::{Framing, Outcome, Response, Server, refused_addr};
 use support::*;
 
 /// Three quick attempts.
@@ -120,6 +121,29 @@ fn a_server_says_how_long_to_wait() {
 }
 
 #[test]
+fn a_server_that_asks_for_ages_is_waited_for() {
+    let server = Server::builder()
+        .handler(|_, conn| {
+            let response = Response::new(503).header("Retry-After", u64::MAX.to_string());
+            conn.start(&response, Framing::Length(1))?;
+            conn.flush()?;
+            // The head comes in the first second of the client's clock, the end in the next.
+            conn.pause(Duration::from_millis(1100))?;
+            conn.write_body(b"x")?;
+            Ok(Some(Outcome::Done))
+        })
+        .start();
+    let host = Host::new();
+    let other = host.submit(&Req::get(server.url("/other")));
+    let id = host.submit(&again(Req::get(server.url("/"))).timeout_ms(SORTIE_NO_TIMEOUT));
+    let retry = host.await_event(id, |event| event.kind == SORTIE_EVENT_RETRY);
+    assert_eq!((retry.status, retry.retry_delay_ms), (503, u32::MAX));
+    host.ended(other).ok(503);
+    assert_eq!(host.cancel(id), SORTIE_OK);
+    host.ended(id).failed(SORTIE_ERROR_CANCELLED);
+}
+
+#[test]
 fn the_total_time_spans_all_attempts_and_each_can_have_its_own() {
     let (server, host) = (Server::start(), Host::new());
     let slow = Req::get(server.url("/delay?ms=60000"));
@@ -146,7 +170,7 @@ fn a_resting_request_can_be_cancelled_and_counts_as_waiting() {
     assert_eq!(host.stats().waiting, 0);
     let id = host.submit(&again(Req::get(server.url("/flaky?fails=1&key=rest2&status=503&retry_after=20"))));
     host.await_event(id, |event| event.kind == SORTIE_EVENT_RETRY);
-    assert!(host.destroy() < std::time::Duration::from_secs(1));
+    assert!(host.destroy() < Duration::from_secs(1));
 }
 
 #[test]

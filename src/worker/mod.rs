@@ -1146,7 +1146,7 @@ impl Worker {
             self.outlet.events.push(job.event(EventKind::Retry, job.told, -1, Some(response)));
         }
         job.start_over();
-        job.state = State::Resting(self.now() + delay);
+        job.state = State::Resting(self.now().saturating_add(delay));
         self.resting += 1;
         self.put(job);
     }
