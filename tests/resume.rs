@@ -255,6 +255,45 @@ fn a_changed_file_is_fetched_anew() {
 }
 
 #[test]
+fn a_file_changed_on_a_server_that_does_not_know_if_range_is_fetched_anew() {
+    // Which version it has: another date, another content.
+    let version = Arc::new(AtomicU64::new(0));
+    let now = Arc::clone(&version);
+    let server = Server::builder()
+        .handler(move |request, conn| {
+            let version = now.load(Ordering::SeqCst);
+            let range = request.header("Range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'));
+            let from: u64 = range.map_or(0, |from| from.parse().unwrap());
+            let status = if range.is_some() {
+                format!("206 Partial Content\r\nContent-Range: bytes {from}-{}/{SIZE}", SIZE - 1)
+            } else {
+                "200 OK".to_owned()
+            };
+            let dates = format!(
+                "Date: Fri, 31 Dec 1999 23:59:59 GMT\r\nLast-Modified: Fri, 31 Dec 1999 20:00:0{version} GMT\r\n"
+            );
+            let length = SIZE - from;
+            conn.write(format!("HTTP/1.1 {status}\r\n{dates}Content-Length: {length}\r\n\r\n").as_bytes())?;
+            let cut = version == 0 && from == 0;
+            conn.write_pattern(version + from, if cut { 400_000 } else { length })?;
+            if cut { conn.close_lingering().map(Some) } else { Ok(Some(Outcome::Done)) }
+        })
+        .start();
+    let (host, folder) = (Host::new(), Folder::new());
+    let target = folder.join("file");
+    let request = resuming(server.url("/file"), &target);
+    host.fetch(&request).failed(SORTIE_ERROR_RECEIVE);
+    host.fetch(&request).ok(206);
+    whole(&target);
+    fs::remove_file(&target).unwrap();
+    host.fetch(&request).failed(SORTIE_ERROR_RECEIVE);
+    version.store(1, Ordering::SeqCst);
+    host.fetch(&request).ok(200);
+    assert!(fs::read(&target).unwrap() == pattern_of(1, SIZE), "two versions are in one file");
+    folder.holds(&["file"]);
+}
+
+#[test]
 fn a_part_that_was_changed_is_found_out_by_the_hash() {
     let (origin, host, folder) = (Origin::start(), Host::new(), Folder::new());
     let target = folder.join("file");

@@ -214,10 +214,11 @@ pub(crate) fn is_good_for_errors(asked: &Control, status: u16, headers: &Headers
     !control.no_cache && !control.must_revalidate && !asked.no_cache && most.is_some_and(|most| stale <= most)
 }
 
-/// Fields that ask whether a stored response still holds.
+/// Fields that ask whether a stored response still holds. What could not stand in a header is not sent back in one.
 pub(crate) fn validation(headers: &Headers) -> Vec<(&'static str, String)> {
     let given = [("If-None-Match", "ETag"), ("If-Modified-Since", "Last-Modified")];
-    given.into_iter().filter_map(|(ask, from)| Some((ask, headers.get(from)?.to_owned()))).collect()
+    let sendable = |from| headers.get(from).filter(|value| !value.is_empty() && !value.contains(char::is_control));
+    given.into_iter().filter_map(|(ask, from)| Some((ask, sendable(from)?.to_owned()))).collect()
 }
 
 /// What is kept of a response's head.
