@@ -206,6 +206,19 @@ fn modes_say_how_the_cache_is_used() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_file_that_the_cache_cannot_answer_for_is_closed() {
+    let (host, folder) = (remembering(), Folder::new());
+    let path = folder.file("file", b"body");
+    let upload = Req::upload("http://127.0.0.1:1/", &path).cache_mode(SORTIE_CACHE_ONLY_IF_CACHED);
+    let form = Req::get("http://127.0.0.1:1/").form(&[Part::file("a", &path)]).cache_mode(SORTIE_CACHE_ONLY_IF_CACHED);
+    for request in [upload, form] {
+        host.fetch(&request).failed(SORTIE_ERROR_NOT_CACHED);
+        until("the file is closed", || !Belongings::now().descriptors.contains_key(path_text(&path)));
+    }
+}
+
+#[test]
 fn successful_changes_void_what_is_stored() {
     let (server, host) = (server(), remembering());
     let [a, b] = ["/ca?cc=max-age=60", "/cb?cc=max-age=60"].map(|path| Req::get(server.url(path)));

@@ -804,7 +804,10 @@ impl Worker {
                 job.tell(TraceLevel::Requests, |_| "answered by the cache".to_owned());
                 return self.answer_stored(job, flow, &entry);
             }
-            Looked::Fail(failure) => return self.fail(job, flow, failure),
+            Looked::Fail(failure) => {
+                self.outlet.to_disk(Op::Close(job.key()));
+                return self.fail(job, flow, failure);
+            }
             Looked::Ask => {}
         }
         if let Some(mock) = self.mocks.answer(&job.method, &job.url) {
@@ -828,7 +831,7 @@ impl Worker {
             }
             Err(message) => {
                 self.outlet.to_disk(Op::Close(job.key()));
-                self.end(job, None, Some(Failure::new(ErrorKind::Internal, message)));
+                self.let_go(job, Failure::new(ErrorKind::Internal, message));
             }
         }
     }
@@ -1019,8 +1022,9 @@ impl Worker {
             }
         };
         let Some(mut easy) = self.net.stop(active) else {
+            self.outlet.to_disk(Op::Close(job.key()));
             let failure = Failure::new(ErrorKind::Internal, "libcurl did not give a transfer back");
-            return self.end(job, None, Some(failure));
+            return self.let_go(job, failure);
         };
         let Some(mut flow) = easy.handler().flow.take() else { return };
         let timing = easy.timing();
