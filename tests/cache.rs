@@ -305,6 +305,23 @@ fn compressed_and_encoded_bodies_come_out_as_from_the_network() {
 }
 
 #[test]
+fn an_answer_that_is_urged_on_comes_once() {
+    let host = Setup { max_memory_cache_bytes: 10 << 20, flags: SORTIE_CLIENT_MOCKS_ONLY, ..Setup::default() }.start();
+    let mock = Mock::new("*").header("Cache-Control", "no-cache").header("ETag", "\"a\"");
+    host.mock(&mock.clone().header("Content-Type", "text/plain").body("stored").times(1));
+    let request = Req::get("http://x/");
+    assert_eq!(answer(&host, &request), told("stored", 0));
+    host.mock(&mock.status(304).delay_ms(10));
+    for _ in 0..20 {
+        let id = host.submit(&request);
+        // Each looks after the answer once more, two at a time in the turn in which it is ready.
+        while host.unpause(id) == SORTIE_OK && !host.wait(Duration::ZERO) {}
+        let ended = host.ended(id);
+        assert_eq!((ended.ok(200).text(), ended.flags), ("stored", FROM_CACHE_REVALIDATED));
+    }
+}
+
+#[test]
 fn broken_responses_are_not_stored() {
     let (server, host) = (Server::start(), remembering());
     let cut = Server::builder()

@@ -99,6 +99,8 @@ enum Stage {
     /// The body has been coming since this time, so much of it so far.
     Body(Duration, usize),
     Done,
+    /// That there is no more to come has been told.
+    Told,
 }
 
 /// A hop that is answered from here.
@@ -149,7 +151,7 @@ impl Local {
         }
     }
 
-    /// Goes on as far as it can; `true` once there is no more to come.
+    /// Goes on as far as it can; `true`, once, when there is no more to come.
     pub(super) fn go_on(&mut self, now: Duration) -> bool {
         self.due = None;
         for _ in 0..PIECES_A_TURN {
@@ -177,7 +179,11 @@ impl Local {
                     Some(stage) => self.stage = stage,
                     None => return false,
                 },
-                Stage::Done => return true,
+                Stage::Done => {
+                    self.stage = Stage::Told;
+                    return true;
+                }
+                Stage::Told => return false,
             }
         }
         self.go_on_soon();
