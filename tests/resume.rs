@@ -398,6 +398,31 @@ fn retries_go_on_where_the_last_attempt_stopped() {
 }
 
 #[test]
+fn attempts_after_a_fresh_start_go_on_too() {
+    let (origin, host, folder) = (Origin::start(), Host::new(), Folder::new());
+    let (target, behaviour) = (folder.join("file"), Arc::clone(&origin.behaviour));
+    let careless = Server::builder()
+        .handler(move |request, conn| {
+            let behaviour = behaviour.lock().unwrap().clone();
+            // It does not know If-Range.
+            let headers = request.headers.iter().filter(|(name, _)| name != "If-Range").cloned().collect();
+            answer(&behaviour, &Request { headers, ..request.clone() }, conn).map(Some)
+        })
+        .start();
+    let request = resuming(careless.url("/file"), &target);
+    origin.set(|behaviour| behaviour.cut = Some(400_000));
+    host.fetch(&request).failed(SORTIE_ERROR_RECEIVE);
+    careless.clear_requests();
+    // What is there is of another version than there is now, and that does not come at once.
+    origin.set(|behaviour| (behaviour.tag, behaviour.cut) = (Some("\"version-2\""), Some(300_000)));
+    host.fetch(&request.max_attempts(10).retry_delay_ms(1)).ok(206);
+    whole(&target);
+    let ranges: Vec<_> = careless.requests().iter().map(|seen| seen.header("Range").map(str::to_owned)).collect();
+    assert!(ranges[0].is_some() && ranges[1].is_none(), "{ranges:?}");
+    assert!(ranges.len() <= 7 && ranges[2..].iter().all(Option::is_some), "{ranges:?}");
+}
+
+#[test]
 fn a_redirect_leads_to_the_rest() {
     let (origin, host, folder) = (Origin::start(), Host::new(), Folder::new());
     let to = origin.url();

@@ -1097,6 +1097,8 @@ impl Worker {
         (job.began, job.told, job.streamed) = (flow.began, flow.told, flow.has_streamed());
         job.timing.bytes_received += flow.came;
         job.timing.bytes_sent += flow.sent;
+        // What it has written is of the file that there is now, to be gone on with.
+        job.afresh &= !matches!(flow.sink, Sink::File(_));
         if let Source::File(_) = flow.source {
             self.outlet.to_disk(Op::Close(job.key()));
         }
