@@ -211,8 +211,9 @@ struct Disk {
     readers: HashMap<Key, Reader>,
     forms: HashMap<Key, FormReader>,
     texts: HashMap<Key, Recoding>,
-    /// The next to be gone on with comes first: a small body does not wait for a large one.
-    compressing: VecDeque<(Key, Compressing)>,
+    compressing: HashMap<Key, Compressing>,
+    /// Whose work takes long, the next to be gone on with first: what is small does not wait for what is large.
+    busy: VecDeque<Key>,
     /// There is no time to wait for the disk.
     closing: bool,
 }
@@ -226,6 +227,7 @@ impl Disk {
         self.forms.clear();
         self.texts.clear();
         self.compressing.clear();
+        self.busy.clear();
     }
 
     fn after_panic(&mut self, key: Key, writing: bool) -> Outcome {
@@ -234,30 +236,39 @@ impl Disk {
             self.readers.remove(&key);
             self.forms.remove(&key);
             self.texts.remove(&key);
-            self.stop_compressing(key);
+            self.compressing.remove(&key);
             return Outcome::ReadFailed(failure);
         }
         self.writers.remove(&key).into_iter().for_each(Part::remove);
         Outcome::WriteFailed(failure)
     }
 
-    /// What takes long, and is done a little at a time between other operations: hashing what was there before, measuring or
-    /// writing text in another encoding, compressing.
-    fn long_work(&self) -> Option<Key> {
-        let hashing = self.writers.iter().find(|(_, part)| part.is_behind()).map(|(key, _)| *key);
-        let measuring = || self.readers.iter().find(|(_, reader)| reader.is_measuring()).map(|(key, _)| *key);
-        let texts = || self.texts.keys().next().copied();
-        hashing.or_else(measuring).or_else(texts).or_else(|| self.compressing.front().map(|(key, _)| *key))
+    /// Who is next to be gone on with. What takes long is done a little at a time between other operations: hashing what was
+    /// there before, measuring or writing text in another encoding, compressing.
+    fn long_work(&mut self) -> Option<Key> {
+        while let Some(key) = self.busy.front().copied() {
+            if self.is_busy(key) {
+                return Some(key);
+            }
+            self.busy.pop_front();
+        }
+        None
     }
 
-    /// Does a little of it.
+    fn is_busy(&self, key: Key) -> bool {
+        self.writers.get(&key).is_some_and(Part::is_behind)
+            || self.readers.get(&key).is_some_and(Reader::is_measuring)
+            || self.texts.contains_key(&key)
+            || self.compressing.contains_key(&key)
+    }
+
+    /// Does a little of it; then it is another's turn.
     fn go_on(&mut self, key: Key) -> Option<Outcome> {
-        if let Some((_, mut compressing)) = self.compressing.pop_front_if(|(front, _)| *front == key) {
-            return Some(match compressing.go_on() {
-                Ok(None) => {
-                    self.compressing.push_back((key, compressing));
-                    return None;
-                }
+        self.busy.pop_front();
+        self.busy.push_back(key);
+        if let Some(compressing) = self.compressing.get_mut(&key) {
+            let outcome = match compressing.go_on() {
+                Ok(None) => return None,
                 Ok(Some(Compressed::Bytes(bytes))) => Outcome::Compressed(bytes),
                 Ok(Some(Compressed::File(reader))) => {
                     let length = reader.length.unwrap_or_default();
@@ -265,7 +276,9 @@ impl Disk {
                     Outcome::Opened(length)
                 }
                 Err(failure) => Outcome::ReadFailed(failure),
-            });
+            };
+            self.compressing.remove(&key);
+            return Some(outcome);
         }
         if let Some(text) = self.texts.get_mut(&key) {
             let encoded = match text.go_on() {
@@ -293,10 +306,6 @@ impl Disk {
             }
             Err(failure) => Some(self.give_up(key, failure)),
         }
-    }
-
-    fn stop_compressing(&mut self, key: Key) {
-        self.compressing.retain(|(other, _)| *other != key);
     }
 
     fn commit(&mut self, key: Key, sync: bool) -> Option<Outcome> {
@@ -336,7 +345,10 @@ impl Disk {
             }),
             // A file that could not be created or written has been told of: what else comes for it is dropped.
             Op::Begin(key, start) => match self.writers.get_mut(&key)?.begin(*start) {
-                Ok(()) => None,
+                Ok(()) => {
+                    self.busy.push_back(key);
+                    None
+                }
                 Err(failure) => Some(self.give_up(key, failure)),
             },
             Op::Write(key, bytes) => Some(match self.writers.get_mut(&key)?.write(&bytes) {
@@ -349,7 +361,7 @@ impl Disk {
                     part.discard(false);
                 }
                 self.texts.remove(&key);
-                self.stop_compressing(key);
+                self.compressing.remove(&key);
                 Some(Outcome::Discarded)
             }
             Op::Remove(key) => {
@@ -360,23 +372,27 @@ impl Disk {
                 Ok(reader) => {
                     let length = reader.length;
                     self.readers.insert(key, reader);
+                    self.busy.push_back(key);
                     length.map(Outcome::Opened)
                 }
                 Err(failure) => Some(Outcome::ReadFailed(failure)),
             },
             Op::Encode(key, text) => {
                 self.texts.insert(key, *text);
+                self.busy.push_back(key);
                 None
             }
             Op::Compress(key, compressing) => {
-                self.compressing.push_back((key, *compressing));
+                self.compressing.insert(key, *compressing);
+                self.busy.push_back(key);
                 None
             }
             Op::OpenCompressed(key, location, encoding, folder) => {
                 let plain = Reader::open(&location, encoding);
                 match plain.and_then(|plain| Compressing::file(plain, folder)) {
                     Ok(compressing) => {
-                        self.compressing.push_back((key, compressing));
+                        self.compressing.insert(key, compressing);
+                        self.busy.push_back(key);
                         None
                     }
                     Err(failure) => Some(Outcome::ReadFailed(failure)),
@@ -406,7 +422,7 @@ impl Disk {
             Op::Close(key) => {
                 self.readers.remove(&key);
                 self.forms.remove(&key);
-                self.stop_compressing(key);
+                self.compressing.remove(&key);
                 None
             }
             Op::Recall(_, path) => Some(Outcome::Recalled(folder::recall(&path))),
@@ -598,6 +614,28 @@ mod tests {
         ]);
         assert_eq!(names(&folder), ["x"]);
         assert_eq!(std::fs::read_dir(folder.path().join("x/y")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_is_small_does_not_wait_for_what_is_large() {
+        let folder = tempfile::tempdir().unwrap();
+        let (large, small) = (key(), Key { attempt: 1, ..key() });
+        let lending = Arc::new(parking_lot::Mutex::new(false));
+        let plain = |bytes: usize| Box::new(Compressing::bytes(Arc::new(vec![0; bytes]), Arc::clone(&lending)));
+        let resumable = Resumable { url: "http://x/".into(), afresh: false, hashed: true, sync: false };
+        let expected = Expected { sha256: Some([0; 32]), length: None };
+        let mut disk = Disk::default();
+        disk.carry_out(Op::Prepare(large, location(&folder, "a"), expected, Box::new(resumable)));
+        // What is there before has to be read and hashed: a sparse file.
+        disk.carry_out(Op::Begin(large, Box::new(Start { offset: 16 << 20, ..Start::default() })));
+        disk.carry_out(Op::Commit(large, false));
+        disk.carry_out(Op::Compress(small, plain(1 << 20)));
+        let mut ended = Vec::new();
+        while let Some(key) = disk.long_work() {
+            ended.extend(disk.go_on(key).map(|outcome| (key, matches!(outcome, Outcome::Compressed(_)))));
+        }
+        assert_eq!(ended, [(small, true), (large, false)]);
+        assert!(disk.busy.is_empty() && names(&folder).is_empty());
     }
 
     #[test]
