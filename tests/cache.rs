@@ -9,7 +9,7 @@ use std::fs;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use sortie_test_server::{Response, Server, pattern_vec};
+use sortie_test_server::{Framing, Outcome, Response, Server, pattern_vec};
 use support::*;
 
 /// A client with a cache in memory.
@@ -226,7 +226,7 @@ fn successful_changes_void_what_is_stored() {
     assert_eq!((both(), both()), ([0, 0], [HIT, HIT]));
     host.fetch(&Req::new("DELETE", &a.url)).ok(200);
     assert_eq!((both(), both()), ([0, HIT], [HIT, HIT]));
-    let naming = server.url("/cx?Content-Location=/cb%3Fcc%3Dmax-age%3D60");
+    let naming = server.url("/cx?Content-Location=/cb%3Fcc%3Dmax-age%3D60%23part");
     host.fetch(&Req::get(naming).body("post")).ok(200);
     assert_eq!(both(), [HIT, 0]);
     host.fetch(&Req::new("PUT", server.url("/status/500")).body("x")).ok(500);
@@ -330,9 +330,9 @@ fn broken_responses_are_not_stored() {
                 return Ok(None);
             }
             let response = Response::new(200).header("Cache-Control", "max-age=60");
-            conn.start(&response, sortie_test_server::Framing::Length(100))?;
+            conn.start(&response, Framing::Length(100))?;
             conn.write_body(&[1; 50])?;
-            Ok(Some(sortie_test_server::Outcome::Close))
+            Ok(Some(Outcome::Close))
         })
         .start();
     for _ in 0..2 {
@@ -388,6 +388,43 @@ fn memory_keeps_what_was_used_last() {
     assert_eq!((flags(1), flags(2)), (FROM_CACHE_REVALIDATED, 0), "2 was used longest ago");
     let large = Req::get(server.url("/bytes/25001?etag=b"));
     assert_eq!([host.fetch(&large).flags, host.fetch(&large).flags], [0, 0], "more than a quarter is not kept");
+}
+
+#[test]
+fn a_response_that_is_not_kept_takes_the_place_of_an_older_one() {
+    // How the server answers at present.
+    let now = Arc::new(Mutex::new((200, "max-age=60", "first".to_owned(), true)));
+    let shared = Arc::clone(&now);
+    let server = Server::builder()
+        .handler(move |_, conn| {
+            let (status, control, body, with_length) = shared.lock().unwrap().clone();
+            let response = Response::new(status).header("Cache-Control", control).header("Content-Type", "text/plain");
+            let framing = if with_length { Framing::Length(body.len() as u64) } else { Framing::Chunked };
+            conn.start(&response, framing)?;
+            conn.write_body(body.as_bytes())?;
+            conn.finish_body(&[])?;
+            Ok(Some(Outcome::Done))
+        })
+        .start();
+    let host = Setup { max_memory_cache_bytes: 100_000, ..Setup::default() }.start();
+    let request = Req::get(server.url("/"));
+    let reload = request.clone().cache_mode(SORTIE_CACHE_RELOAD);
+    let only = |request: &Req| host.fetch(&request.clone().cache_mode(SORTIE_CACHE_ONLY_IF_CACHED)).error;
+    let large = "x".repeat(30_000);
+    for (status, control, body, with_length, kept) in [
+        (200, "no-store", "second", true, false),
+        (200, "max-age=60", &*large, true, false),
+        (200, "max-age=60", &*large, false, false),
+        (404, "no-store", "gone", true, false),
+        (503, "no-store", "unwell", true, true),
+        (403, "no-store", "not you", true, true),
+    ] {
+        *now.lock().unwrap() = (200, "max-age=60", "first".to_owned(), true);
+        assert_eq!(answer(&host, &reload), told("first", 0));
+        *now.lock().unwrap() = (status, control, body.to_owned(), with_length);
+        assert_eq!(host.fetch(&reload).ok(status.into()).text(), body);
+        assert_eq!(only(&request) == SORTIE_ERROR_NONE, kept, "{status} {control} {with_length}");
+    }
 }
 
 /// Waits until the folder has so many entries.
@@ -571,9 +608,7 @@ fn random_requests_are_answered_by_the_rules() {
         } else if plain && !served && !only {
             let (old_body, old_etag) =
                 model.get(&page).map(|kept| (kept.body.clone(), kept.etag.clone())).unwrap_or_default();
-            if holds || storable {
-                model.remove(&page);
-            }
+            model.remove(&page);
             if storable {
                 let (body, etag) = if holds { (old_body, old_etag) } else { (body, etag) };
                 let fresh = control.starts_with("max-age=9999");

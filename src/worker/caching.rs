@@ -28,22 +28,30 @@ pub(super) struct Recorder {
     authorized: bool,
     epoch: u64,
     largest: u64,
+    /// Whether the response may be kept, as far as it has come.
+    keeps: bool,
     body: Vec<u8>,
 }
 
 impl Recorder {
-    /// Whether the response is to be kept, by its head.
-    pub(super) fn wants(&self, status: u16, headers: &Headers) -> bool {
+    fn wants(&self, status: u16, headers: &Headers) -> bool {
         rules::is_storable(status, headers, self.authorized)
     }
 
-    /// Takes bytes of the body; `false` once there are too many.
-    pub(super) fn take(&mut self, bytes: &[u8]) -> bool {
+    /// Looks at the response's head, which says that its body has so many bytes.
+    pub(super) fn judge(&mut self, status: u16, headers: &Headers, declared: i64) {
+        self.keeps = self.wants(status, headers) && u64::try_from(declared).unwrap_or(0) <= self.largest;
+    }
+
+    /// Takes bytes of the body, unless it is not kept or there are too many.
+    pub(super) fn take(&mut self, bytes: &[u8]) {
         let fits = (self.body.len() + bytes.len()) as u64 <= self.largest;
-        if fits {
+        self.keeps = self.keeps && fits && self.body.try_reserve(bytes.len()).is_ok();
+        if self.keeps {
             self.body.extend_from_slice(bytes);
+        } else {
+            self.body = Vec::new();
         }
-        fits
     }
 }
 
@@ -121,6 +129,7 @@ impl Worker {
                 authorized,
                 epoch: self.cache.epoch(),
                 largest: self.cache.largest(),
+                keeps: false,
                 body: Vec::new(),
             }));
         }
@@ -176,7 +185,7 @@ impl Worker {
         self.answer_stored(job, fresh, &entry);
     }
 
-    /// Gives up what is stored for a hop: it is not what it has to be.
+    /// Gives up what is stored for a hop: it is not what it has to be, or no longer.
     pub(super) fn distrust(&mut self, job: &Job) {
         self.cache.invalidate(&job.url, &|operation| self.outlet.to_disk(operation));
     }
@@ -212,11 +221,19 @@ impl Worker {
             let named = ["Location", "Content-Location"].into_iter().filter_map(|name| flow.headers.get(name));
             let others = named.filter_map(|other| job.url.join(other).ok());
             let others = others.filter(|other| other.origin() == job.url.origin());
-            for url in others.chain([job.url.clone()]) {
+            for mut url in others.chain([job.url.clone()]) {
+                url.set_fragment(None);
                 self.cache.invalidate(&url, &|operation| outlet.to_disk(operation));
             }
         }
         let Some(mut recorder) = flow.recorder.take().filter(|_| flow.again.is_none()) else { return };
+        if !recorder.keeps {
+            // What is stored is of before. It may still do while the server is not well.
+            if matches!(flow.status, 200..400 | 404 | 410) {
+                self.distrust(job);
+            }
+            return;
+        }
         let body = std::mem::take(&mut recorder.body);
         // A redirect's body need not have come to its end.
         if redirected && u64::try_from(flow.declared) != Ok(body.len() as u64) {

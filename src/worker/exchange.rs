@@ -386,8 +386,9 @@ impl Flow {
             self.sink = Sink::Discard(0);
             return true;
         }
-        let (status, headers) = (self.status, &self.headers);
-        self.recorder = self.recorder.take().filter(|recorder| recorder.wants(status, headers));
+        if let Some(recorder) = &mut self.recorder {
+            recorder.judge(self.status, &self.headers, self.declared);
+        }
         let redirects = self.follow_redirects && matches!(self.status, 301 | 302 | 303 | 307 | 308);
         if let Some(location) = self.headers.get("Location").filter(|_| redirects) {
             self.redirect = Some(location.to_owned());
@@ -542,8 +543,9 @@ impl Flow {
                 result.is_ok()
             }
         };
-        self.recorder =
-            self.recorder.take().filter(|_| took).and_then(|mut recorder| recorder.take(data).then_some(recorder));
+        if let Some(recorder) = self.recorder.as_mut().filter(|_| took) {
+            recorder.take(data);
+        }
         let count = data.len() as u64;
         if !self.from_cache {
             self.came += count;
