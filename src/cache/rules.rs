@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime};
 use crate::headers::Headers;
 
 /// The share of the time since its last change for which a response is fresh that does not say how long, as the RFC suggests.
-const HEURISTIC_SHARE: u32 = 10;
+const HEURISTIC_SHARE: u64 = 10;
+/// The most that this makes, in seconds: a week. Files that a build has dated 1970 or 1980 change like others.
+const HEURISTIC_MOST: u64 = 7 * 24 * 60 * 60;
 /// Fields that are about a connection, or about one answer, and not kept. A cookie is set once.
 const NOT_KEPT: [&str; 10] = [
     "Connection",
@@ -56,7 +58,7 @@ impl Control {
 
     fn take(&mut self, name: &str, value: Option<&str>) {
         // A number that is none means the careful thing; of two, the careful one counts.
-        let seconds = |or: u64| value.and_then(|value| value.parse().ok()).unwrap_or(or);
+        let seconds = |or: u64| value.and_then(parse_seconds).unwrap_or(or);
         let least = |old: Option<u64>, new: u64| Some(old.map_or(new, |old: u64| old.min(new)));
         match name.to_ascii_lowercase().as_str() {
             "no-store" => self.no_store = true,
@@ -72,6 +74,12 @@ impl Control {
             _ => {}
         }
     }
+}
+
+/// Reads a number of seconds. One that is too large to be told counts as the largest, as the RFC has it.
+fn parse_seconds(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
 /// Gives each directive of a Cache-Control with its value, quotes taken off.
@@ -166,7 +174,8 @@ fn may_guess(status: u16, control: &Control) -> bool {
 pub(crate) fn age(headers: &Headers, times: Times, now: u64) -> u64 {
     let Some(resident) = now.checked_sub(times.responded) else { return u64::MAX };
     let apparent = times.responded.saturating_sub(date(headers, "Date").unwrap_or(times.responded));
-    let told = headers.get("Age").and_then(|age| age.trim().parse::<u64>().ok()).unwrap_or(0);
+    // Of several, the first counts.
+    let told = headers.get("Age").and_then(|age| parse_seconds(age.split(',').next()?.trim())).unwrap_or(0);
     let delay = times.responded.saturating_sub(times.requested);
     apparent.max(told.saturating_mul(1000).saturating_add(delay)).saturating_add(resident) / 1000
 }
@@ -183,7 +192,7 @@ pub(crate) fn lifetime(status: u16, headers: &Headers, times: Times) -> u64 {
     }
     match date(headers, "Last-Modified") {
         Some(changed) if may_guess(status, &control) => {
-            made.saturating_sub(changed) / 1000 / u64::from(HEURISTIC_SHARE)
+            (made.saturating_sub(changed) / 1000 / HEURISTIC_SHARE).min(HEURISTIC_MOST)
         }
         _ => 0,
     }
@@ -288,6 +297,8 @@ mod tests {
         assert_eq!(read, expected);
         assert_eq!(control("max-age=x").max_age, Some(0));
         assert_eq!(control("max-age=9, max-age=3").max_age, Some(3));
+        assert_eq!(control("max-age=99999999999999999999").max_age, Some(u64::MAX));
+        assert_eq!((control("max-age=-1").max_age, control("max-age=+5").max_age), (Some(0), Some(0)));
         assert_eq!((control("max-stale").max_stale, control("max-stale=3").max_stale), (Some(u64::MAX), Some(3)));
         assert!(Control::of([("Pragma", "no-cache")].into_iter()).no_cache);
         assert!(!Control::of([("Pragma", "no-cache"), ("Cache-Control", "max-age=1")].into_iter()).no_cache);
@@ -328,6 +339,9 @@ mod tests {
         assert_eq!(of(200, &[("Expires", "0"), ("Last-Modified", &before)]), 0);
         assert_eq!(of(200, &[("Date", &now), ("Last-Modified", &before)]), 100);
         assert_eq!((of(302, &[("Last-Modified", &before)]), of(200, &[])), (0, 0));
+        let epoch = "Thu, 01 Jan 1970 00:00:00 GMT";
+        assert_eq!(of(200, &[("Date", &now), ("Last-Modified", epoch)]), 7 * 24 * 60 * 60);
+        assert_eq!(of(200, &[("Cache-Control", "max-age=99999999999999999999")]), u64::MAX);
     }
 
     #[test]
@@ -336,6 +350,8 @@ mod tests {
         assert_eq!(of(&[], AT), 7);
         assert_eq!(of(&[("Date", &http_date(20))], AT), 27);
         assert_eq!(of(&[("Age", "50"), ("Date", &http_date(20))], AT), 57);
+        assert_eq!((of(&[("Age", "50, 60")], AT), of(&[("Age", "old")], AT)), (57, 7));
+        assert_eq!(of(&[("Age", "99999999999999999999")], AT), u64::MAX / 1000);
         assert_eq!(of(&[("Age", "50")], Times { requested: NOW - 3000, responded: NOW }), 60);
         assert_eq!(age(&headers(&[]), AT, NOW - 1), u64::MAX, "the clock was put back");
     }
