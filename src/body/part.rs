@@ -91,14 +91,16 @@ struct Resume {
 impl Part {
     /// Starts a file, which has to be this.
     pub(super) fn create(location: &Location, expected: Expected) -> Result<Part, Failure> {
-        let mut part = Part::open(location, expected, None)?;
+        let mut part = Part::open(location, expected, None, false)?;
         part.begin(Start::default())?;
         Ok(part)
     }
 
     /// The same for a file that nobody but its owner may read.
     pub(super) fn create_private(location: &Location) -> Result<Part, Failure> {
-        let part = Part::create(location, Expected::default())?;
+        let mut part = Part::open(location, Expected::default(), None, true)?;
+        part.begin(Start::default())?;
+        // It may have been left by a killed process.
         #[cfg(unix)]
         {
             let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o600);
@@ -113,14 +115,19 @@ impl Part {
         expected: Expected,
         wanted: Resumable,
     ) -> Result<(Part, Option<Left>), Failure> {
-        let mut part = Part::open(location, expected, Some(wanted))?;
+        let mut part = Part::open(location, expected, Some(wanted), false)?;
         let left = part.left();
         Ok((part, left))
     }
 
-    fn open(location: &Location, expected: Expected, wanted: Option<Resumable>) -> Result<Part, Failure> {
+    fn open(
+        location: &Location,
+        expected: Expected,
+        wanted: Option<Resumable>,
+        private: bool,
+    ) -> Result<Part, Failure> {
         let full = location.full();
-        Part::open_in(location, &full, expected, wanted).map_err(|error| match error.kind() {
+        Part::open_in(location, &full, expected, wanted, private).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => {
                 let message = format!("cannot write '{}': another request is writing to it", full.display());
                 Failure::new(ErrorKind::File, message)
@@ -129,7 +136,13 @@ impl Part {
         })
     }
 
-    fn open_in(location: &Location, full: &Path, expected: Expected, wanted: Option<Resumable>) -> io::Result<Part> {
+    fn open_in(
+        location: &Location,
+        full: &Path,
+        expected: Expected,
+        wanted: Option<Resumable>,
+        private: bool,
+    ) -> io::Result<Part> {
         let (folder, name) = folder(location, true)?;
         if folder.symlink_metadata(&name).is_ok_and(|metadata| metadata.is_dir()) {
             return Err(io::Error::new(io::ErrorKind::IsADirectory, "a directory has that name"));
@@ -141,7 +154,7 @@ impl Part {
         };
         let (part, mark_file) = (beside(PART_SUFFIX), beside(MARK_SUFFIX));
         for _ in 0..MAX_TRIES {
-            let (file, made) = open_part(&folder, &part)?;
+            let (file, made) = open_part(&folder, &part, private)?;
             match usable(&folder, &part, &file) {
                 Ok(true) => {
                     return Ok(Part {
@@ -310,9 +323,15 @@ impl Part {
 }
 
 /// Opens the file to write to: a new one, or one that a killed process has left. Tells whether it is new.
-fn open_part(folder: &Dir, part: &Path) -> io::Result<(File, bool)> {
+fn open_part(folder: &Dir, part: &Path, private: bool) -> io::Result<(File, bool)> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true);
+    #[cfg(unix)]
+    if private {
+        cap_std::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    #[cfg(not(unix))]
+    let _ = private;
     match folder.open_with(part, &options) {
         Ok(file) => return Ok((file.into_std(), true)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
