@@ -456,18 +456,22 @@ const SAVE_TRIES: u32 = 10;
 const SAVE_PAUSE: Duration = Duration::from_millis(5);
 
 /// Replaces a small file in one rename, readable by its owner alone.
-pub(crate) fn save(path: PathBuf, bytes: &[u8], sync: bool) -> Result<Text, Failure> {
-    let location = Location { base: None, path };
+fn save(path: PathBuf, bytes: &[u8], sync: bool) -> Result<Text, Failure> {
     let mut tries = 1;
-    let mut part = loop {
-        match Part::create_private(&location) {
+    loop {
+        match replace(path.clone(), bytes, sync) {
             Err(_) if tries < SAVE_TRIES => {
                 tries += 1;
                 std::thread::sleep(SAVE_PAUSE);
             }
-            opened => break opened?,
+            ended => return ended,
         }
-    };
+    }
+}
+
+/// The same for one that no other client has: it is not tried again.
+pub(crate) fn replace(path: PathBuf, bytes: &[u8], sync: bool) -> Result<Text, Failure> {
+    let mut part = Part::create_private(&Location { base: None, path })?;
     match part.write(bytes) {
         Ok(()) => part.commit(sync),
         Err(failure) => {

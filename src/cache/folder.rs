@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::entry::{Entry, MARK};
-use crate::body::disk::save;
+use crate::body::disk::replace;
 use crate::body::part::PART_SUFFIX;
 use crate::error::{Reason, Refusal};
 
@@ -81,7 +81,7 @@ pub(crate) fn keep(path: &Path, entry: &Entry) {
         return;
     }
     // Not synced: what a power cut leaves of it the checksum tells.
-    if save(path.to_owned(), &entry.encode(), false).is_err() {
+    if replace(path.to_owned(), &entry.encode(), false).is_err() {
         // What it was to replace no longer holds.
         let _ = fs::remove_file(path);
     }
