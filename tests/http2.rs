@@ -197,6 +197,23 @@ fn a_hundred_requests_at_once_share_at_most_two_connections() {
 }
 
 #[test]
+fn what_the_cache_answers_tells_nothing_of_its_host() {
+    let (nginx, folder) = (Nginx::start(), Folder::new());
+    let setup = Setup { cache_directory: Some(folder.join("cache")), ..nginx.trusted() };
+    let small = Req::get(nginx.url("/small")).cache_mode(SORTIE_CACHE_FORCE);
+    setup.start().fetch(&small).ok(200);
+    until("it is stored", || folder.names().len() > 1);
+    let host = setup.start();
+    assert_eq!(host.fetch(&small).ok(200).flags, SORTIE_EVENT_FROM_CACHE);
+    // The first of these still goes alone.
+    let ids: Vec<u64> = (0..16).map(|_| host.get(nginx.url("/slow/medium"))).collect();
+    for event in host.all_ended(&ids) {
+        event.ok(200);
+    }
+    assert!(host.stats().connections <= 2, "{:?}", host.stats());
+}
+
+#[test]
 fn a_hundred_and_fifty_requests_wait_for_places() {
     let nginx = Nginx::start();
     let host = nginx.trusted().start();

@@ -211,6 +211,12 @@ impl Admission {
         self.forget_idle_hosts();
     }
 
+    /// An active request gives its place back without having tried to get a connection, which tells nothing of the host.
+    pub(super) fn leave_untried(&mut self, host: HostId) {
+        self.change(host, |state| state.active = state.active.saturating_sub(1));
+        self.forget_idle_hosts();
+    }
+
     fn host(&self, host: HostId) -> Option<&Host> {
         self.hosts.get(host.0)?.as_ref()
     }

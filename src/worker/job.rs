@@ -52,7 +52,8 @@ pub(super) struct Job {
     pub(super) rank: Rank,
     /// The host at which it holds a place.
     pub(super) place: Option<HostId>,
-    /// Whether that host counts its connection.
+    /// Whether its hop has gone beyond the cache, and whether that host counts its connection.
+    pub(super) tried: bool,
     pub(super) connected: bool,
     /// The present hop.
     pub(super) url: Url,
@@ -129,6 +130,7 @@ impl Job {
             state: State::Moving,
             rank,
             place: None,
+            tried: false,
             connected: false,
             url: request.url.clone(),
             owner: 0,

@@ -808,7 +808,7 @@ impl Worker {
                 self.outlet.to_disk(Op::Close(job.key()));
                 return self.fail(job, flow, failure);
             }
-            Looked::Ask => {}
+            Looked::Ask => job.tried = true,
         }
         if let Some(mock) = self.mocks.answer(&job.method, &job.url) {
             job.tell(TraceLevel::Requests, |_| "answered by a mock".to_owned());
@@ -1213,8 +1213,12 @@ impl Worker {
 
     fn leave_place(&mut self, job: &mut Job) {
         if let Some(host) = job.place.take() {
-            self.admission.leave(host, job.connected);
-            job.connected = false;
+            if job.tried {
+                self.admission.leave(host, job.connected);
+            } else {
+                self.admission.leave_untried(host);
+            }
+            (job.tried, job.connected) = (false, false);
         }
     }
 
