@@ -258,12 +258,15 @@ fn redirects_and_errors_are_stored_where_they_may_be() {
 
 #[test]
 fn a_stale_response_answers_for_a_server_that_cannot() {
-    let answering = Arc::new(Mutex::new(true));
+    let answering = Arc::new(Mutex::new(Some(true)));
     let well = Arc::clone(&answering);
     let server = Server::builder()
         .handler(move |request, conn| {
-            if !*well.lock().unwrap() {
-                return conn.send(&Response::new(503).text("unwell")).map(Some);
+            let well = *well.lock().unwrap();
+            match well {
+                Some(true) => {}
+                Some(false) => return conn.send(&Response::new(503).text("unwell")).map(Some),
+                None => return conn.wait_closed().map(|()| Some(Outcome::Close)),
             }
             let control = if request.path() == "/good" { "max-age=0, stale-if-error=60" } else { "max-age=0" };
             conn.send(&Response::new(200).header("Cache-Control", control).header("ETag", "\"a\"").text("stored"))
@@ -273,10 +276,17 @@ fn a_stale_response_answers_for_a_server_that_cannot() {
     let host = remembering();
     let [good, bad] = ["/good", "/bad"].map(|path| Req::get(server.url(path)));
     assert_eq!((answer(&host, &good), answer(&host, &bad)), (told("stored", 0), told("stored", 0)));
-    *answering.lock().unwrap() = false;
+    *answering.lock().unwrap() = Some(false);
     let download = good.clone().progress(SORTIE_PROGRESS_DOWNLOAD);
     assert_eq!((answer(&host, &good), answer(&host, &download)), (told("stored", HIT), told("stored", HIT)));
     assert_eq!(host.fetch(&bad).ok(503).flags, 0);
+    // It takes the request and says nothing.
+    *answering.lock().unwrap() = None;
+    assert_eq!(answer(&host, &good.clone().timeout_ms(50)), told("stored", HIT));
+    let attempts = good.clone().attempt_timeout_ms(50).max_attempts(3);
+    assert_eq!(host.fetch(&attempts).ok(200).attempts, 1, "it comes before further attempts");
+    assert_eq!(answer(&host, &good.clone().stall_timeout_ms(50)), told("stored", HIT));
+    host.fetch(&bad.clone().timeout_ms(50)).failed(SORTIE_ERROR_TIMEOUT);
     drop(server);
     assert_eq!(answer(&host, &good), told("stored", HIT));
     host.fetch(&bad).failed_as(&[SORTIE_ERROR_CONNECT, SORTIE_ERROR_RECEIVE]);

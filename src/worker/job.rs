@@ -103,6 +103,8 @@ pub(super) struct Job {
     /// What is stored and was asked about, and the fields that ask.
     pub(super) cached: Option<Arc<Entry>>,
     pub(super) validation: Vec<(&'static str, String)>,
+    /// Its time has run out, and what is stored answers all the same.
+    pub(super) overtime: bool,
     /// Its ENDED event has been sent.
     pub(super) ended: bool,
     outlet: Rc<Outlet>,
@@ -160,6 +162,7 @@ impl Job {
             recalled: None,
             cached: None,
             validation: Vec::new(),
+            overtime: false,
             ended: false,
             outlet: Rc::clone(outlet),
             request,
@@ -442,6 +445,9 @@ impl Job {
                         after(self.hop_started, limit, ErrorKind::ConnectTimeout)
                     }
                 };
+                if self.overtime && flow.is_some_and(|flow| flow.from_cache) {
+                    return [None, None, step];
+                }
                 [total(), attempt(), step]
             }
             State::Storing(..) | State::Moving => [None, None, None],

@@ -1108,12 +1108,13 @@ impl Worker {
     }
 
     /// A hop is over: its request fails, is made again, follows a redirect, or has its response.
-    fn conclude(&mut self, job: Box<Job>, mut flow: Box<Flow>, failure: Option<Failure>, redirect: Option<String>) {
+    fn conclude(&mut self, mut job: Box<Job>, mut flow: Box<Flow>, failure: Option<Failure>, redirect: Option<String>) {
         let instead = match &failure {
             None => flow.instead,
             Some(failure) => flow.fallback && flow.status == 0 && retry::is_worth_another(failure.kind, true),
         };
         if instead {
+            job.overtime = failure.is_some_and(|failure| failure.kind == ErrorKind::Timeout);
             return self.answer_instead(job, flow);
         }
         job.tell_response(&flow);
