@@ -812,7 +812,7 @@ typedef struct {
      */
     const char *cache_directory;
     /**
-     * How many bytes the cache keeps there; default 100 MiB. Only with cache_directory.
+     * How many bytes the cache keeps there, each file counted in blocks of 4 KiB; default 100 MiB. Only with cache_directory.
      */
     uint64_t max_cache_bytes;
     /**

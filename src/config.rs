@@ -135,7 +135,7 @@ pub struct Config {
     /// A folder of its own for what the HTTP cache keeps beyond the client's life; one client at a time. Made if it does not
     /// exist.
     pub cache_directory: Option<PathBuf>,
-    /// How much the cache keeps there, in bytes.
+    /// How much the cache keeps there, in bytes; each file counts in blocks of 4 KiB.
     pub max_cache_bytes: u64,
     /// How much the cache keeps in memory, in bytes. Without this and a directory there is no cache.
     pub max_memory_cache_bytes: u64,

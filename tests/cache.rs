@@ -495,9 +495,20 @@ fn the_folder_keeps_to_its_limit_and_to_what_was_used_last() {
     assert!(host.stats().cache_bytes <= 100_000);
     await_entries(&folder, 4);
     drop(host);
-    let host = Setup { max_cache_bytes: 45_000, ..keeping(&folder) }.start();
-    assert!(host.stats().cache_bytes <= 45_000);
+    let host = Setup { max_cache_bytes: 50_000, ..keeping(&folder) }.start();
+    assert!(host.stats().cache_bytes <= 50_000);
     await_entries(&folder, 2);
+}
+
+#[test]
+fn a_small_file_counts_with_the_block_that_it_takes_up() {
+    let (server, folder) = (server(), Folder::new());
+    let host = Setup { max_cache_bytes: 40_960, ..keeping(&folder) }.start();
+    for number in 0..20 {
+        host.fetch(&Req::get(server.url(&format!("/c{number}?cc=max-age=600")))).ok(200);
+    }
+    await_entries(&folder, 10);
+    assert_eq!(host.stats().cache_bytes, 40_960);
 }
 
 #[test]

@@ -18,6 +18,8 @@ use lru::Lru;
 
 /// The largest body that is kept: it is held in memory until it is whole.
 const MAX_ENTRY: u64 = 32 << 20;
+/// What a file takes up on disk is a multiple of this, with most file systems.
+const BLOCK: u64 = 4096;
 /// How often it is noted on disk that an entry is in use, in milliseconds.
 const TOUCH_EVERY: u64 = 60_000;
 
@@ -42,6 +44,11 @@ fn key(url: &Url) -> u64 {
     hasher.finish()
 }
 
+/// How much of a disk a file of this size takes up.
+fn on_disk(size: u64) -> u64 {
+    size.checked_next_multiple_of(BLOCK).unwrap_or(u64::MAX)
+}
+
 impl Cache {
     /// With what was found in its folder. Gives the files that are too many as well.
     pub(crate) fn new(
@@ -52,7 +59,7 @@ impl Cache {
     ) -> (Cache, Vec<PathBuf>) {
         let is_on = memory_limit > 0 || folder.is_some();
         let mut disk = Lru::new(disk_limit);
-        let gone: Vec<u64> = files.iter().flat_map(|(key, size)| disk.insert(*key, *size, 0)).collect();
+        let gone: Vec<u64> = files.iter().flat_map(|(key, size)| disk.insert(*key, on_disk(*size), 0)).collect();
         let memory = Lru::new(memory_limit);
         let cache = Cache { memory, disk, folder, is_on, epoch: 0, hits: 0, revalidated: 0, misses: 0 };
         let gone = gone.into_iter().filter_map(|key| cache.path(key)).collect();
@@ -139,7 +146,7 @@ impl Cache {
             return;
         }
         let gone: Vec<PathBuf> =
-            self.disk.insert(key, size, now).into_iter().filter_map(|key| self.path(key)).collect();
+            self.disk.insert(key, on_disk(size), now).into_iter().filter_map(|key| self.path(key)).collect();
         disk(Op::Keep(path, Arc::clone(entry)));
         if !gone.is_empty() {
             disk(Op::Forget(gone));

@@ -464,7 +464,7 @@ pub struct sortie_client_config {
     /// does is left alone. It is made if it does not exist. For one client at a time: while another has it, creation fails
     /// with SORTIE_RESULT_PATH. NULL means that nothing is kept on disk.
     pub cache_directory: *const c_char,
-    /// How many bytes the cache keeps there; default 100 MiB. Only with cache_directory.
+    /// How many bytes the cache keeps there, each file counted in blocks of 4 KiB; default 100 MiB. Only with cache_directory.
     pub max_cache_bytes: u64,
     /// How many bytes the cache keeps in memory; default 0. With neither this nor cache_directory there is no cache.
     pub max_memory_cache_bytes: u64,
