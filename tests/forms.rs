@@ -370,10 +370,11 @@ fn fields_are_url_encoded_for_a_body_or_a_query() {
     assert_eq!(server.requests()[0].body.as_deref(), Some(&encoded[..]));
 
     let mut strings = Strings::default();
-    let file = [Part::file("f", "/x").raw(&mut strings)];
+    let file = [Part::field("a", "b"), Part::file("f", "/x")].map(|part| part.raw(&mut strings));
     let mut out = [0x55_u8; 4];
-    let refused = unsafe { sortie_form_urlencode(file.as_ptr(), 1, out.as_mut_ptr().cast(), 4) };
+    let refused = unsafe { sortie_form_urlencode(file.as_ptr(), 2, out.as_mut_ptr().cast(), 4) };
     let refused = Refused::now(refused as i32);
+    assert_eq!(out, [0x55; 4], "nothing is written by a refused call");
     assert_eq!(refused.result, SORTIE_RESULT_ARGUMENT);
     assert!(refused.message.contains("'f' is a file"), "{refused:?}");
     let refused = unsafe { sortie_form_urlencode(null(), 1, std::ptr::null_mut(), 0) };

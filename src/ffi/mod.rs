@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::body::form::FormPart;
 use crate::budget::Body;
 use crate::client::Client;
 use crate::config::Config;
@@ -1191,8 +1192,9 @@ pub unsafe extern "C" fn sortie_form_urlencode(
     guard(|| {
         let mut text = Printed::new(out, capacity)?;
         // SAFETY: the caller promises count parts whose pointers are as their fields say.
-        for (index, part) in unsafe { args::form_parts(parts, count) }?.iter().enumerate() {
-            let (name, value) = part.as_field()?;
+        let parts = unsafe { args::form_parts(parts, count) }?;
+        let fields = parts.iter().map(FormPart::as_field).collect::<Result<Vec<_>, _>>()?;
+        for (index, (name, value)) in fields.into_iter().enumerate() {
             if index > 0 {
                 text.push(b"&");
             }
