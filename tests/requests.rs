@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use sortie_test_server::{Recorded, Response, Server, fnv, pattern_vec, refused_addr};
+use sortie_test_server::{Outcome, Recorded, Response, Server, fnv, pattern_vec, refused_addr};
 use support::*;
 
 /// The one request that a server got.
@@ -732,4 +732,19 @@ fn versions_and_texts_are_there() {
     for unknown in [10_000, u32::MAX] {
         assert_eq!(copy_text(sortie_error_string(unknown)).unwrap(), "unknown error");
     }
+}
+
+#[test]
+fn an_expectation_that_is_refused_ends_the_request() {
+    let server = Server::builder()
+        .handler(|_, conn| {
+            conn.skip_body();
+            conn.write(b"HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n")?;
+            Ok(Some(Outcome::Close))
+        })
+        .start();
+    let request = Req::new("PUT", server.url("/")).body(vec![b'x'; 2_000_000]).header("Expect", "100-continue");
+    let ended = Host::new().fetch(&request);
+    assert!(ended.failed(SORTIE_ERROR_PROTOCOL).contains("Expect"), "{:?}", ended.message);
+    assert_eq!((ended.status, server.request_count()), (417, 2));
 }

@@ -345,8 +345,13 @@ impl Flow {
             return true;
         }
         if self.head_done {
-            // Trailers: they come too late to be headers.
-            return true;
+            // libcurl asks again without an Expect that was refused, but for one of the program's own, which stays.
+            let again = line.starts_with(b"HTTP/");
+            if again {
+                self.fail(ErrorKind::Protocol, "the server refused the request's Expect header, twice");
+            }
+            // Else trailers: they come too late to be headers.
+            return !again;
         }
         if line.is_empty() {
             let interim = (100..200).contains(&self.status);
