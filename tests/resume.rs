@@ -40,6 +40,8 @@ enum Instead {
     Encoded,
     /// The rest without its length, and not all of it.
     Short,
+    /// The rest, and more.
+    Long,
     Gone,
 }
 
@@ -116,9 +118,10 @@ fn answer(behaviour: &Behaviour, request: &Request, conn: &mut Conn) -> std::io:
     if from > 0 && instead == Instead::Encoded {
         head += "Content-Encoding: gzip\r\n";
     }
-    if from > 0 && instead == Instead::Short {
+    if from > 0 && matches!(instead, Instead::Short | Instead::Long) {
         conn.write(format!("{head}Connection: close\r\n\r\n").as_bytes())?;
-        conn.write_pattern(from, (size - from) / 2)?;
+        let length = size - from;
+        conn.write_pattern(from, if instead == Instead::Short { length / 2 } else { length + 1 })?;
         return conn.close_lingering();
     }
     head += &format!("Content-Length: {}\r\n\r\n", total - start);
@@ -156,6 +159,11 @@ fn the_rest_is_asked_for_and_the_file_is_whole() {
     let left = broken(&origin, &host, &target);
     assert!(left > 0 && left <= 400_000, "{left}");
     folder.holds(&["file.sortie-part", "file.sortie-resume"]);
+    #[cfg(unix)]
+    {
+        let mode = fs::metadata(folder.join("file.sortie-resume")).unwrap().permissions();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o600, "its URL may be signed");
+    }
     let id = host.submit(&resuming(origin.url(), &target).progress(SORTIE_PROGRESS_DOWNLOAD));
     let events = host.events(id);
     let (began, ended) = (&events[0], events.last().unwrap());
@@ -240,6 +248,14 @@ fn a_rest_that_ends_early_is_no_whole() {
     origin.ranges();
     host.fetch(&resuming(origin.url(), &target)).ok(206);
     assert_eq!(origin.ranges(), [Some(format!("bytes={}-", left + (SIZE - left) / 2))], "what came of it counts");
+    whole(&target);
+    fs::remove_file(&target).unwrap();
+    broken(&origin, &host, &target);
+    origin.set(|behaviour| behaviour.instead = Instead::Long);
+    let message = host.fetch(&resuming(origin.url(), &target)).failed(SORTIE_ERROR_RECEIVE).to_owned();
+    assert!(message.contains("more of the file"), "{message}");
+    origin.set(|_| ());
+    host.fetch(&resuming(origin.url(), &target)).ok(206);
     whole(&target);
 }
 

@@ -226,6 +226,9 @@ impl Part {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true);
         no_waiting(&mut options, true);
+        // Its URL may be signed.
+        #[cfg(unix)]
+        cap_std::fs::OpenOptionsExt::mode(&mut options, 0o600);
         self.folder.open_with(&self.mark_file, &options)?.into_std().write_all(mark.text().as_bytes())
     }
 

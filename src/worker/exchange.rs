@@ -616,6 +616,10 @@ impl Flow {
             self.failure.get_or_insert(failure);
             return false;
         }
+        if self.whole.is_some_and(|whole| self.delivered > whole) {
+            self.fail(ErrorKind::Receive, "the server sent more of the file than it said that there is");
+            return false;
+        }
         if let Some(hasher) = &mut self.hasher {
             hasher.feed(data);
         }
