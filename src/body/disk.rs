@@ -22,7 +22,7 @@ use super::part::{Part, failure, folder as folder_of, no_waiting};
 use super::recoding::{Broken, Recoded, Recoding};
 use super::resume::{Left, Resumable, Start};
 use crate::cache::entry::Entry;
-use crate::cache::folder;
+use crate::cache::{OnItsWay, folder};
 use crate::error::{ErrorKind, Failure};
 use crate::slots::RequestId;
 use crate::text::Text;
@@ -89,7 +89,7 @@ pub(crate) enum Op {
     /// Read what the cache has stored.
     Recall(Key, PathBuf),
     /// Write what the cache stores.
-    Keep(PathBuf, Arc<Entry>),
+    Keep(PathBuf, Arc<Entry>, OnItsWay),
     /// Note that the cache has used this.
     Touch(PathBuf),
     /// Remove what the cache has forgotten.
@@ -426,7 +426,7 @@ impl Disk {
                 None
             }
             Op::Recall(_, path) => Some(Outcome::Recalled(folder::recall(&path))),
-            Op::Keep(path, entry) => {
+            Op::Keep(path, entry, _on_its_way) => {
                 folder::keep(&path, &entry);
                 None
             }

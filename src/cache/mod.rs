@@ -9,6 +9,7 @@ pub(crate) mod rules;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use url::Url;
 
@@ -23,12 +24,37 @@ const BLOCK: u64 = 4096;
 /// How often it is noted on disk that an entry is in use, in milliseconds.
 const TOUCH_EVERY: u64 = 60_000;
 
+/// How much may be on its way to a disk that falls behind, in bytes; what comes then is not kept there.
+const MAX_ON_ITS_WAY: u64 = MAX_ENTRY;
+
+/// Counts an entry as on its way to the disk, until it is dropped.
+pub(crate) struct OnItsWay {
+    size: u64,
+    all: Arc<AtomicU64>,
+}
+
+impl OnItsWay {
+    /// `None` if there is too much already.
+    fn new(size: u64, all: &Arc<AtomicU64>) -> Option<OnItsWay> {
+        let before = all.fetch_add(size, Ordering::Relaxed);
+        let this = OnItsWay { size, all: Arc::clone(all) };
+        (before == 0 || before.saturating_add(size) <= MAX_ON_ITS_WAY).then_some(this)
+    }
+}
+
+impl Drop for OnItsWay {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.size, Ordering::Relaxed);
+    }
+}
+
 /// What is stored, used last in memory, and on disk by name alone.
 pub(crate) struct Cache {
     memory: Lru<Arc<Entry>>,
     /// When it was noted on disk that it was used.
     disk: Lru<u64>,
     folder: Option<PathBuf>,
+    on_its_way: Arc<AtomicU64>,
     is_on: bool,
     /// Which time since the last clearing: what began before is not kept.
     epoch: u64,
@@ -61,7 +87,8 @@ impl Cache {
         let mut disk = Lru::new(disk_limit);
         let gone: Vec<u64> = files.iter().flat_map(|(key, size)| disk.insert(*key, on_disk(*size), 0)).collect();
         let memory = Lru::new(memory_limit);
-        let cache = Cache { memory, disk, folder, is_on, epoch: 0, hits: 0, revalidated: 0, misses: 0 };
+        let on_its_way = Arc::default();
+        let cache = Cache { memory, disk, folder, on_its_way, is_on, epoch: 0, hits: 0, revalidated: 0, misses: 0 };
         let gone = gone.into_iter().filter_map(|key| cache.path(key)).collect();
         (cache, gone)
     }
@@ -139,15 +166,16 @@ impl Cache {
         self.keep_in_memory(key, entry);
         let Some(path) = self.path(key) else { return };
         let size = entry.size();
-        if size > self.disk.largest() {
+        let fits = size <= self.disk.largest();
+        let Some(on_its_way) = fits.then(|| OnItsWay::new(size, &self.on_its_way)).flatten() else {
             if self.disk.remove(key) {
                 disk(Op::Forget(vec![path]));
             }
             return;
-        }
+        };
         let gone: Vec<PathBuf> =
             self.disk.insert(key, on_disk(size), now).into_iter().filter_map(|key| self.path(key)).collect();
-        disk(Op::Keep(path, Arc::clone(entry)));
+        disk(Op::Keep(path, Arc::clone(entry), on_its_way));
         if !gone.is_empty() {
             disk(Op::Forget(gone));
         }
@@ -168,5 +196,28 @@ impl Cache {
         self.memory.clear();
         let gone: Vec<PathBuf> = self.disk.clear().into_iter().filter_map(|key| self.path(key)).collect();
         disk(Op::Forget(gone));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    #[test]
+    fn a_disk_that_falls_behind_is_not_given_more() {
+        let url = |number: u32| Url::parse(&format!("http://x/{number}")).unwrap();
+        let entry = |number| Arc::new(entry::tests::entry(url(number).as_str(), &vec![0; 10 << 20]));
+        let (mut cache, _) = Cache::new(Some("folder".into()), &[], 1 << 30, 0);
+        let operations = RefCell::new(Vec::new());
+        let disk = |operation| operations.borrow_mut().push(operation);
+        (0..5).for_each(|number| cache.store(&url(number), &entry(number), 0, &disk));
+        let kept = |cache: &Cache| (0..5).filter(|number| cache.lies_at(&url(*number)).is_some()).count();
+        assert_eq!((kept(&cache), operations.borrow().len()), (3, 3));
+        cache.store(&url(0), &entry(0), 0, &disk);
+        assert!(matches!(operations.borrow().last(), Some(Op::Forget(_))), "the older one does not stay");
+        operations.borrow_mut().clear();
+        cache.store(&url(0), &entry(0), 0, &disk);
+        assert_eq!(kept(&cache), 3);
     }
 }
