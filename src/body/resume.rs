@@ -90,12 +90,11 @@ impl Mark {
         }
         let survived = !self.boot.is_empty() && self.boot == boot();
         let bytes = if survived { bytes } else { bytes.min(self.synced) };
-        // A byte less than all, so that there is something to ask for.
-        let offset = match self.length {
-            Some(length) if bytes > length => return None,
-            Some(length) => bytes.min(length.saturating_sub(1)),
-            None => bytes,
-        };
+        if self.length.is_some_and(|length| bytes > length) {
+            return None;
+        }
+        // A byte less than all, so that there is something to ask for. Where it is not known how much that is, this may be it.
+        let offset = bytes.min(self.length.unwrap_or(bytes).saturating_sub(1));
         let left = Left { offset, validator: self.validator.clone(), length: self.length };
         (offset > 0).then_some(left)
     }
@@ -219,6 +218,7 @@ mod tests {
         assert_eq!(offset(&mark, &wanted("http://x/a?1"), 60), Some(60));
         assert_eq!(offset(&mark, &wanted("http://x/a?1"), 100), Some(99), "there has to be something to ask for");
         assert_eq!(offset(&mark, &wanted("http://x/a?1"), 101), None);
+        assert_eq!(offset(&Mark { length: None, ..mark.clone() }, &wanted("http://x/a?1"), 100), Some(99));
         assert_eq!(offset(&mark, &wanted("http://x/a?1"), 0), None);
         assert_eq!(offset(&mark, &wanted("http://x/a?2"), 60), None);
         assert_eq!(offset(&mark, &Resumable { hashed: true, ..wanted("http://x/a?2") }, 60), Some(60));
