@@ -484,6 +484,107 @@ fn a_connection_that_died_while_suspended_is_made_up_for() {
     assert_eq!(range.as_deref(), Some("bytes=500000-"));
 }
 
+/// One answer of a server that has several versions of a file and answers as it likes, but for one thing: what it says
+/// that it sends is what it sends, or it breaks off.
+fn answer_at_random(random: &mut Random, request: &Request, conn: &mut Conn) -> std::io::Result<Outcome> {
+    if random.below(8) == 0 {
+        return conn.send(&Response::new(503));
+    }
+    if !request.target.contains("moved") && random.below(4) == 0 {
+        return conn.send(&Response::new(307).header("Location", "/moved"));
+    }
+    // Mostly the same version, so that there is something to go on with.
+    let version = if random.below(4) == 0 { random.below(3) } else { 0 };
+    let tag = format!("\"version-{version}\"");
+    let asked = request.header("Range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
+    let knows_if_range = random.below(3) > 0;
+    let same = !knows_if_range || request.header("If-Range") == Some(&tag);
+    let from: u64 = asked.filter(|_| same && random.below(6) > 0).unwrap_or(0);
+    let status = match from {
+        0 => "200 OK".to_owned(),
+        _ => format!("206 Partial Content\r\nContent-Range: bytes {from}-{}/{SIZE}", SIZE - 1),
+    };
+    let head = format!("HTTP/1.1 {status}\r\nETag: {tag}\r\n");
+    let (left, cut) = (SIZE - from, random.below(3) > 0);
+    let length = if cut { random.below(left) } else { left };
+    match random.below(3) {
+        // Only what has a range tells that it was cut off.
+        0 if from > 0 => {
+            conn.write(format!("{head}Connection: close\r\n\r\n").as_bytes())?;
+            conn.write_pattern(version + from, length)?;
+            conn.close_lingering()
+        }
+        1 => {
+            conn.write(format!("{head}Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n").as_bytes())?;
+            conn.write_pattern(version + from, length)?;
+            // The rest may also end early as if it were whole.
+            let ends = !cut || (from > 0 && length > 0);
+            conn.write(if ends { b"\r\n0\r\n\r\n" } else { b"\r\n" })?;
+            if ends { Ok(Outcome::Done) } else { conn.close_lingering() }
+        }
+        _ => {
+            conn.write(format!("{head}Content-Length: {left}\r\n\r\n").as_bytes())?;
+            conn.write_pattern(version + from, length)?;
+            if cut { conn.close_lingering() } else { Ok(Outcome::Done) }
+        }
+    }
+}
+
+#[test]
+fn whatever_a_server_does_a_file_is_one_version_of_it_and_whole() {
+    let seed = seed();
+    let shared = Mutex::new(Random::new(seed));
+    let server = Server::builder()
+        .handler(move |request, conn| {
+            let mut random = Random::new(shared.lock().unwrap().next());
+            answer_at_random(&mut random, request, conn).map(Some)
+        })
+        .start();
+    let (folder, mut random) = (Folder::new(), Random::new(seed ^ 1));
+    let target = folder.join("file");
+    let versions: Vec<_> = (0..3).map(|version| pattern_of(version, SIZE)).collect();
+    let (mut host, mut whole, mut resumed) = (Host::new(), 0, 0);
+    for _ in 0..300 {
+        let mut request = resuming(server.url("/file"), &target).progress(SORTIE_PROGRESS_DOWNLOAD);
+        request = request.max_attempts(1 + random.below(4) as u32).retry_delay_ms(1);
+        let hashed = random.below(4) == 0;
+        if hashed {
+            request = request.sha256(&sha256(&versions[0]));
+        }
+        let id = host.submit(&request);
+        match random.below(8) {
+            0 => {
+                host.await_event(id, |event| event.transferred > SIZE / 4 || event.kind == SORTIE_EVENT_ENDED);
+                host.cancel(id);
+            }
+            1 => {
+                host.suspend();
+                host.resume();
+            }
+            2 => {
+                host.await_event(id, |event| event.transferred > SIZE / 4 || event.kind == SORTIE_EVENT_ENDED);
+                host.destroy();
+                host = Host::new();
+                let _ = fs::remove_file(&target);
+                continue;
+            }
+            _ => {}
+        }
+        let ended = host.ended(id);
+        assert_eq!(target.exists(), ended.file_path.is_some(), "{ended:?}");
+        if ended.error == SORTIE_ERROR_NONE && ended.status != 503 {
+            let bytes = fs::read(&target).unwrap();
+            let version = versions.iter().position(|version| *version == bytes);
+            assert!(version.is_some_and(|version| version == 0 || !hashed), "{} bytes of no version", bytes.len());
+            whole += 1;
+            resumed += usize::from(ended.status == 206);
+            fs::remove_file(&target).unwrap();
+        }
+    }
+    println!("{whole} files, {resumed} of them in parts");
+    assert!(whole > 50 && resumed > 20, "{whole} files and {resumed} in parts show nothing");
+}
+
 #[test]
 fn what_cannot_resume_is_refused() {
     let (host, folder) = (Host::new(), Folder::new());

@@ -490,7 +490,9 @@ impl Flow {
         true
     }
 
-    fn tell_began(&self, outlet: &Outlet) {
+    fn tell_began(&mut self, outlet: &Outlet) {
+        let (transferred, estimated) = self.counts();
+        self.told = transferred;
         let response = Response {
             status: self.status,
             headers: self.headers.clone(),
@@ -499,7 +501,7 @@ impl Flow {
             revalidated: self.revalidated,
             ..Response::default()
         };
-        outlet.events.push(self.event(EventKind::Began, self.received, self.declared, Some(response)));
+        outlet.events.push(self.event(EventKind::Began, transferred, estimated, Some(response)));
     }
 
     fn event(&self, kind: EventKind, transferred: u64, estimated: i64, response: Option<Response>) -> Event {
