@@ -437,12 +437,6 @@ fn a_response_that_is_not_kept_takes_the_place_of_an_older_one() {
     }
 }
 
-/// Waits until the folder has so many entries.
-fn await_entries(folder: &Folder, count: usize) {
-    let is_entry = |name: &String| name.ends_with(".sortie-cache") && !name.ends_with("lock.sortie-cache");
-    until("an entry", || folder.names().iter().filter(|name| is_entry(name)).count() == count);
-}
-
 #[test]
 fn the_folder_outlives_the_client() {
     let (server, folder) = (server(), Folder::new());

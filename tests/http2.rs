@@ -201,8 +201,10 @@ fn what_the_cache_answers_tells_nothing_of_its_host() {
     let (nginx, folder) = (Nginx::start(), Folder::new());
     let setup = Setup { cache_directory: Some(folder.join("cache")), ..nginx.trusted() };
     let small = Req::get(nginx.url("/small")).cache_mode(SORTIE_CACHE_FORCE);
-    setup.start().fetch(&small).ok(200);
-    until("it is stored", || folder.names().len() > 1);
+    let first = setup.start();
+    first.fetch(&small).ok(200);
+    await_entries(&folder, 1);
+    drop(first);
     let host = setup.start();
     assert_eq!(host.fetch(&small).ok(200).flags, SORTIE_EVENT_FROM_CACHE);
     // The first of these still goes alone.

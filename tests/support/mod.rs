@@ -1308,6 +1308,12 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Waits until a cache has so many entries in its folder.
+pub fn await_entries(folder: &Folder, count: usize) {
+    let is_entry = |name: &String| name.ends_with(".sortie-cache") && !name.ends_with("lock.sortie-cache");
+    until("an entry", || folder.names().iter().filter(|name| is_entry(name)).count() == count);
+}
+
 /// Lets time pass in a way that a test can see: another client's request that waits for nothing ends by its own limit.
 pub fn let_pass(milliseconds: u32) {
     let hole = sortie_test_server::BlackHole::start();
