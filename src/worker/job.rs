@@ -200,7 +200,7 @@ impl Job {
                 let reused = if self.timing.connection_reused { "a used" } else { "a new" };
                 line += &format!(" from {address} over {reused} connection");
             }
-            line + &format!(", first byte after {:.1?}, {} bytes of body", self.timing.first_byte, flow.came)
+            line + &format!(", first byte after {}, {} bytes of body", milliseconds(self.timing.first_byte), flow.came)
         });
         self.tell(TraceLevel::Details, |trace| trace.head("response headers:", flow.headers.iter(), &self.url));
     }
@@ -209,7 +209,7 @@ impl Job {
     pub(super) fn tell_end(&self, response: &Response, failure: Option<&Failure>) {
         let line = |outcome: &str, trace: &Trace| {
             let (method, url, total) = (&self.method, trace.url(&self.url), self.timing.total);
-            format!("{method} {url} {outcome} after {total:.1?}")
+            format!("{method} {url} {outcome} after {}", milliseconds(total))
         };
         match failure {
             Some(failure) => {
@@ -457,4 +457,8 @@ impl Job {
 
 fn is_idempotent(method: &str) -> bool {
     matches!(method, "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS")
+}
+
+fn milliseconds(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1000.0)
 }

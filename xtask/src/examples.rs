@@ -24,6 +24,11 @@ pub fn run_short(project: &Project) -> Result<()> {
     run(command(programs.join("minimal_c")).arg(url("/bytes/100000")))?;
     run(&mut command(programs.join("mocked_test")))?;
     run(command(programs.join("form")).arg(url("/upload")).arg(project.root.join("README.md")))?;
+    run(command(programs.join("cached")).arg(url("/headers?Cache-Control=max-age%3D60")))?;
+    run(command(programs.join("stream")).arg(url("/echo")))?;
+    run(command(programs.join("telemetry")).arg(url("/upload")))?;
+    let patch = project.empty_scratch("examples-files")?.join("patch");
+    run(command(programs.join("patch")).arg(url("/slow?bytes=3000000&rate=30000000")).arg(&patch))?;
     run(command(programs.join("minimal_cpp")).args([url("/bytes/1"), url("/gzip?bytes=5000"), url("/redirect/2")]))?;
     let mut rust = cargo(&project.root);
     rust.args(["run", "--quiet", "--locked", "--package", "sortie", "--example", "frame_loop", "--"]);
