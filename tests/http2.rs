@@ -490,6 +490,44 @@ fn streams_pause_and_go_on() {
 }
 
 #[test]
+fn a_body_is_handed_over_on_a_stream_beside_others() {
+    let nginx = Nginx::start();
+    let host = nginx.trusted().start();
+    let body = pattern_vec(3 << 20);
+    let streamed = Req::new("PUT", nginx.url("/put/streamed")).flags(SORTIE_REQUEST_STREAM_BODY);
+    let id = host.submit(&streamed.stream_window_bytes(64 << 10));
+    for (n, piece) in body.chunks(100_000).enumerate() {
+        host.write_all(id, piece);
+        if n % 8 == 0 {
+            host.fetch(&Req::get(nginx.url("/small"))).ok(200);
+        }
+    }
+    host.finish(id);
+    let ended = host.ended(id);
+    assert_eq!(ended.ok(201).timing.unwrap().protocol, SORTIE_PROTOCOL_HTTP_2);
+    assert!(fs::read(nginx.folder.join("www/put/streamed")).unwrap() == body);
+}
+
+#[test]
+fn streams_share_the_bandwidth() {
+    let nginx = Nginx::start();
+    let host = Setup { receive_rate: 8 << 20, send_rate: 8 << 20, ..nginx.trusted() }.start();
+    let large: Vec<u64> = (0..2).map(|_| host.get(nginx.url("/large"))).collect();
+    let small: Vec<u64> = (0..20).map(|_| host.get(nginx.url("/medium"))).collect();
+    let up = host.submit(&Req::new("PUT", nginx.url("/put/limited")).body(pattern_vec(4 << 20)));
+    for event in host.all_ended(&small) {
+        assert!(event.ok(200).bytes() == pattern_vec(20_000));
+    }
+    // 20 short ones do not wait for 40 MiB.
+    assert_eq!(host.stats().ended, 20);
+    host.set_client_rate(0, 0);
+    for event in host.all_ended(&large) {
+        assert!(event.ok(200).bytes() == pattern_vec(20 << 20));
+    }
+    host.ended(up).ok(201);
+}
+
+#[test]
 fn a_host_that_does_not_drain_stops_the_streams() {
     let nginx = Nginx::start();
     let host = Setup { max_buffered_bytes: 1 << 20, ..nginx.trusted() }.start();
