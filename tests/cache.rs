@@ -9,7 +9,7 @@ use std::fs;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use sortie_test_server::{Framing, Outcome, Response, Server, pattern_vec};
+use sortie_test_server::{Framing, Gate, Outcome, Response, Server, pattern_vec};
 use support::*;
 
 /// A client with a cache in memory.
@@ -232,6 +232,36 @@ fn successful_changes_void_what_is_stored() {
     host.fetch(&Req::new("PUT", server.url("/status/500")).body("x")).ok(500);
     host.fetch(&Req::new("OPTIONS", &a.url)).ok(200);
     assert_eq!(both(), [HIT, HIT]);
+}
+
+#[test]
+fn what_was_on_its_way_when_it_changed_is_not_kept() {
+    let (content, gate) = (Mutex::new("old".to_owned()), Gate::new());
+    let shut = gate.clone();
+    let server = Server::builder()
+        .handler(move |request, conn| {
+            if request.method == "PUT" {
+                conn.drain_body()?;
+                *content.lock().unwrap() = "new".to_owned();
+                return conn.send(&Response::new(204)).map(Some);
+            }
+            let now = content.lock().unwrap().clone();
+            if request.header("X-Wait").is_some() {
+                conn.wait_at(&shut)?;
+            }
+            conn.send(&Response::new(200).header("Cache-Control", "max-age=60").text(now)).map(Some)
+        })
+        .start();
+    let host = remembering();
+    let [changed, other] = ["/changed", "/other"].map(|path| Req::get(server.url(path)));
+    let waiting = [&changed, &other].map(|request| host.submit(&request.clone().header("X-Wait", "1")));
+    assert!(gate.wait_for(2, DEADLINE));
+    host.fetch(&Req::new("PUT", &changed.url).body("new")).ok(204);
+    gate.open();
+    waiting.iter().for_each(|id| assert_eq!(host.ended(*id).ok(200).text(), "old"));
+    assert_eq!(answer(&host, &changed), told("new", 0));
+    assert_eq!(answer(&host, &changed), told("new", HIT));
+    assert_eq!(answer(&host, &other), told("old", HIT));
 }
 
 #[test]

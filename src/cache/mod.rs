@@ -6,6 +6,7 @@ pub(crate) mod folder;
 mod lru;
 pub(crate) mod rules;
 
+use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ use lru::Lru;
 const MAX_ENTRY: u64 = 32 << 20;
 /// What a file takes up on disk is a multiple of this, with most file systems.
 const BLOCK: u64 = 4096;
+/// Of how many URLs it is remembered that they were made void.
+const MAX_VOIDED: usize = 256;
 /// How often it is noted on disk that an entry is in use, in milliseconds.
 const TOUCH_EVERY: u64 = 60_000;
 
@@ -56,8 +59,11 @@ pub(crate) struct Cache {
     folder: Option<PathBuf>,
     on_its_way: Arc<AtomicU64>,
     is_on: bool,
-    /// Which time since the last clearing: what began before is not kept.
+    /// Counts what was made void, and everything at once: what began before is not kept.
     epoch: u64,
+    /// What was made void last, and everything before this epoch.
+    voided: VecDeque<(u64, u64)>,
+    all_void: u64,
     pub(crate) hits: u64,
     pub(crate) revalidated: u64,
     pub(crate) misses: u64,
@@ -87,8 +93,10 @@ impl Cache {
         let mut disk = Lru::new(disk_limit);
         let gone: Vec<u64> = files.iter().flat_map(|(key, size)| disk.insert(*key, on_disk(*size), 0)).collect();
         let memory = Lru::new(memory_limit);
-        let on_its_way = Arc::default();
-        let cache = Cache { memory, disk, folder, on_its_way, is_on, epoch: 0, hits: 0, revalidated: 0, misses: 0 };
+        let (voided, on_its_way) = Default::default();
+        let (epoch, all_void, hits, revalidated, misses) = Default::default();
+        let cache =
+            Cache { memory, disk, folder, on_its_way, is_on, epoch, voided, all_void, hits, revalidated, misses };
         let gone = gone.into_iter().filter_map(|key| cache.path(key)).collect();
         (cache, gone)
     }
@@ -99,6 +107,12 @@ impl Cache {
 
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// Whether a response that was asked for at this epoch may tell of what there was before something changed it.
+    pub(crate) fn is_void_since(&self, url: &Url, epoch: u64) -> bool {
+        let key = key(url);
+        epoch < self.all_void || self.voided.iter().any(|(other, at)| *other == key && *at > epoch)
     }
 
     /// Bytes stored, in memory and on disk.
@@ -184,6 +198,14 @@ impl Cache {
     /// Forgets what is stored for a URL.
     pub(crate) fn invalidate(&mut self, url: &Url, disk: &dyn Fn(Op)) {
         let key = key(url);
+        self.epoch += 1;
+        // What is posted to again and again takes up one place.
+        self.voided.retain(|(other, _)| *other != key);
+        self.voided.push_back((key, self.epoch));
+        if self.voided.len() > MAX_VOIDED {
+            // Of what is forgotten nothing can be told any more.
+            self.all_void = self.voided.pop_front().map_or(self.epoch, |(_, at)| at);
+        }
         self.memory.remove(key);
         if let Some(path) = self.path(key).filter(|_| self.disk.remove(key)) {
             disk(Op::Forget(vec![path]));
@@ -193,6 +215,8 @@ impl Cache {
     /// Forgets everything.
     pub(crate) fn clear(&mut self, disk: &dyn Fn(Op)) {
         self.epoch += 1;
+        self.all_void = self.epoch;
+        self.voided.clear();
         self.memory.clear();
         let gone: Vec<PathBuf> = self.disk.clear().into_iter().filter_map(|key| self.path(key)).collect();
         disk(Op::Forget(gone));
@@ -203,6 +227,22 @@ impl Cache {
 mod tests {
     use super::*;
     use std::cell::RefCell;
+
+    #[test]
+    fn what_was_made_void_is_remembered_for_a_while() {
+        let url = |number: usize| Url::parse(&format!("http://x/{number}")).unwrap();
+        let (mut cache, _) = Cache::new(None, &[], 0, 1000);
+        let before = cache.epoch();
+        (0..1000).for_each(|_| cache.invalidate(&url(0), &drop));
+        assert!(cache.is_void_since(&url(0), before) && !cache.is_void_since(&url(0), cache.epoch()));
+        assert!(!cache.is_void_since(&url(1), before));
+        (1..=MAX_VOIDED).for_each(|number| cache.invalidate(&url(number), &drop));
+        assert!(cache.is_void_since(&url(0), before) && cache.is_void_since(&url(999_999), before), "all are");
+        let later = cache.epoch();
+        assert!(!cache.is_void_since(&url(0), later));
+        cache.clear(&drop);
+        assert!(cache.is_void_since(&url(0), later));
+    }
 
     #[test]
     fn a_disk_that_falls_behind_is_not_given_more() {

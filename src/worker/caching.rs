@@ -198,7 +198,9 @@ impl Worker {
         let outlet = &self.outlet;
         let disk = |operation| outlet.to_disk(operation);
         match asked.variant(entry.headers()) {
-            Some(variant) if recorder.epoch == self.cache.epoch() && recorder.wants(entry.status, entry.headers()) => {
+            // It may have been on its way when something changed, and tell of before.
+            _ if self.cache.is_void_since(url, recorder.epoch) => {}
+            Some(variant) if recorder.wants(entry.status, entry.headers()) => {
                 let (url_text, head, body) = (entry.url.clone(), entry.head.clone(), Arc::clone(&entry.body));
                 let entry = Arc::new(Entry { url: url_text, head, body, variant, ..*entry });
                 self.cache.store(url, &entry, rules::now(), &disk);
