@@ -66,15 +66,17 @@ impl Slot {
 
     /// Notes how far the transfer is; `true` if a PROGRESS event has to be queued to tell of it.
     pub(crate) fn note_progress(&self, transferred: u64, estimated: i64) -> bool {
-        self.transferred.store(transferred, Ordering::Relaxed);
-        self.estimated.store(estimated, Ordering::Relaxed);
+        // Who reads the other way round sees an estimate that is no older than the bytes, and so no less.
+        self.estimated.store(estimated, Ordering::Release);
+        self.transferred.store(transferred, Ordering::Release);
         !self.progress_queued.swap(true, Ordering::AcqRel)
     }
 
     /// Takes the newest numbers; the next note queues a new event.
     pub(crate) fn take_progress(&self) -> (u64, i64) {
         self.progress_queued.swap(false, Ordering::AcqRel);
-        (self.transferred.load(Ordering::Relaxed), self.estimated.load(Ordering::Relaxed))
+        let transferred = self.transferred.load(Ordering::Acquire);
+        (transferred, self.estimated.load(Ordering::Acquire))
     }
 
     /// Notes what the host is about to be told of: never less than before, which it gives.
@@ -227,6 +229,25 @@ impl Slots {
 mod tests {
     use super::*;
     use std::collections::HashSet;
+
+    #[test]
+    fn progress_never_shows_more_than_its_estimate() {
+        let slot = Slot::default();
+        let rounds: i64 = if cfg!(miri) { 50 } else { 200_000 };
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for bytes in 1..=rounds {
+                    slot.note_progress(bytes.unsigned_abs(), bytes);
+                }
+            });
+            let mut seen = 0;
+            while seen < rounds.unsigned_abs() {
+                let (transferred, estimated) = slot.take_progress();
+                assert!(transferred >= seen && transferred <= estimated.unsigned_abs(), "{transferred} of {estimated}");
+                seen = transferred;
+            }
+        });
+    }
 
     #[test]
     fn segments_join_without_gap() {
