@@ -36,7 +36,7 @@ fn request(random: &mut Random, server: &Server, secure: &Server, folder: &Path,
     let url = |path: &str| Req::get(server.url(path));
     // Not POST, which rightly fails on a kept connection that dies.
     let put = |path: &str| Req::new("PUT", server.url(path));
-    let (request, fate) = match random.below(100) {
+    let (request, fate) = match random.below(108) {
         0..40 => {
             let size = random.below(3000) as usize;
             (url(&format!("/bytes/{size}")), Fate::Body(200, size))
@@ -81,10 +81,39 @@ fn request(random: &mut Random, server: &Server, secure: &Server, folder: &Path,
             (Req::download(server.url("/reset?after=5000&declared=9000"), path), RECEIVE)
         }
         98..99 => (put("/upload-refuse").body(vec![1; 100_000]), Fate::Status(413)),
+        99..101 => (url(&format!("/bytes/2000?etag=a&page={}", random.below(20))), Fate::Body(200, 2000)),
+        101..103 => (Req::get("http://mocked.test/body"), Fate::Body(200, 3000)),
+        103..104 => (Req::get("http://mocked.test/slow"), Fate::Body(200, 500)),
+        104..105 => (put("/upload").body(pattern_vec(30_000)).flags(SORTIE_REQUEST_GZIP_BODY), Fate::Status(200)),
+        105..107 => {
+            let parts = [Part::field("a", "b"), Part::file("c", folder.join("source")), Part::field("d", "e")];
+            (put("/upload").form(&parts), Fate::Status(200))
+        }
         _ => (url("/drip?bytes=5&ms=2"), Fate::Body(200, 5)),
     };
+    let (request, fate) = varied(random, request, fate);
     let progress = [SORTIE_PROGRESS_NONE, SORTIE_PROGRESS_DOWNLOAD, SORTIE_PROGRESS_UPLOAD][random.below(3) as usize];
     (request.progress(progress).priority(random.below(3) as u32).user_data(number), fate)
+}
+
+/// The same request in one of the other ways in which it can be made, which come to the same.
+fn varied(random: &mut Random, mut request: Req, mut fate: Fate) -> (Req, Fate) {
+    if random.below(4) == 0 {
+        request = request.max_attempts(1 + random.below(3) as u32).retry_delay_ms(1);
+        request.flags |= SORTIE_REQUEST_RETRY_EVENTS;
+    }
+    if random.below(4) == 0 {
+        let modes = [SORTIE_CACHE_NO_STORE, SORTIE_CACHE_RELOAD, SORTIE_CACHE_REVALIDATE, SORTIE_CACHE_FORCE];
+        request = request.cache_mode(modes[random.below(4) as usize]);
+    }
+    if request.response_path.is_some() && random.below(2) == 0 {
+        request.flags |= SORTIE_REQUEST_RESUME;
+    }
+    if let (Fate::Body(status, _), 0) = (fate, random.below(5)) {
+        request.flags |= SORTIE_REQUEST_STREAM_RESPONSE;
+        fate = Fate::Status(status);
+    }
+    (request, fate)
 }
 
 /// Whether a request came to what it must; a cancelled one may have been faster.
@@ -118,9 +147,18 @@ fn soak(count: u64, seed: u64) {
     let (server, folder) = (Server::start(), Folder::new());
     let secure = Server::builder().tls(true).start();
     folder.file("source", &pattern_vec(40_000));
-    let host = Setup { ca_file: Some(secure.ca_pem().to_owned()), timeout_ms: 60_000, ..Setup::default() }.start();
+    let setup = Setup { ca_file: Some(secure.ca_pem().to_owned()), timeout_ms: 60_000, ..Setup::default() };
+    let host = Setup {
+        max_memory_cache_bytes: 100_000,
+        cache_directory: Some(folder.join("cache")),
+        max_cache_bytes: 200_000,
+        ..setup
+    }
+    .start();
+    host.mock(&Mock::new("http://mocked.test/body").body(pattern_vec(3000)).delay_ms(1));
+    host.mock(&Mock::new("http://mocked.test/slow").body(pattern_vec(500)).rate(20_000));
     let mut live: BTreeMap<u64, (Fate, bool)> = BTreeMap::new();
-    let mut recent = VecDeque::new();
+    let (mut recent, mut paused) = (VecDeque::new(), Vec::new());
     let (mut submitted, mut ended, mut cancels) = (0, 0, 0);
     let mut errors = BTreeMap::<u32, u64>::new();
     let mut last_end = Instant::now();
@@ -144,6 +182,16 @@ fn soak(count: u64, seed: u64) {
             if recent.len() > 300 {
                 recent.pop_front();
             }
+        }
+        // Some rest for a while, in whatever state they are.
+        if random.below(50) == 0 {
+            let victim = recent[random.below(recent.len() as u64) as usize];
+            if host.pause(victim) == SORTIE_OK {
+                paused.push(victim);
+            }
+        }
+        if random.below(20) == 0 || submitted - ended == paused.len() as u64 || submitted == count {
+            paused.drain(..).for_each(|id| _ = host.unpause(id));
         }
         if random.below(3000) == 0 {
             host.suspend();
@@ -182,7 +230,8 @@ fn soak(count: u64, seed: u64) {
     println!("{count} requests, {cancels} cancels, {} connections; ends by error: {errors:?}", stats.connections);
     let names = folder.names();
     let unexpected = names.iter().find(|name| {
-        !["source", "contended"].contains(&name.as_str()) && (name.contains("part") || name.starts_with("never"))
+        let ours = ["source", "contended"].contains(&name.as_str()) || name.starts_with("cache/");
+        !ours && (name.contains("sortie") || name.starts_with("never"))
     });
     assert_eq!(unexpected, None, "left behind");
 }
