@@ -284,8 +284,8 @@ pub(crate) struct Consumer {
     events: Receiver<Event>,
 }
 
-/// Makes a queue. It has no bound of its own: a request queues at most one event of each kind, and the slots bound the
-/// requests.
+/// Makes a queue. It has no bound of its own: a request queues at most one event of each kind, but for DATA, which its window
+/// bounds, and RETRY, one for each of its attempts; and the slots bound the requests.
 pub(crate) fn queue(slots: Arc<Slots>) -> (Producer, Consumer) {
     let (sender, receiver) = crossbeam_channel::unbounded();
     let common = Arc::new(Common {
