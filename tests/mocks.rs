@@ -279,3 +279,101 @@ fn bad_mocks_are_refused() {
     }
     host.fetch(&Req::get(format!("http://{}/", refused_addr()))).failed(SORTIE_ERROR_CONNECT);
 }
+
+/// Fields that decide something, with values at their limits and beyond, in every mixture: none may make the worker fail.
+#[test]
+fn no_header_is_too_much() {
+    const FIELDS: [&str; 17] = [
+        "Cache-Control",
+        "Age",
+        "Date",
+        "Expires",
+        "Last-Modified",
+        "ETag",
+        "Vary",
+        "Location",
+        "Content-Location",
+        "Retry-After",
+        "Content-Range",
+        "Content-Encoding",
+        "Content-Type",
+        "Accept-Ranges",
+        "Set-Cookie",
+        "Pragma",
+        "Connection",
+    ];
+    const VALUES: [&str; 40] = [
+        "",
+        "0",
+        "-1",
+        "18446744073709551615",
+        "99999999999999999999999",
+        "max-age=18446744073709551615",
+        "max-age=0, stale-if-error=18446744073709551615, must-revalidate",
+        "max-age=\"60\", private=\"a,b",
+        "no-cache=\"Set-Cookie\", max-age=9",
+        "public, max-age=60, stale-if-error=60",
+        "no-cache",
+        ",,=,\"",
+        "Thu, 01 Jan 1970 00:00:00 GMT",
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+        "Sunday, 06-Nov-94 08:49:37 GMT",
+        "Sun, 99 Foo 0000 99:99:99 GMT",
+        "\"\"",
+        "\"tag\"",
+        "W/\"tag\"",
+        "*",
+        "Cookie, *",
+        "Accept, User-Agent,,",
+        "/elsewhere#part",
+        "//[",
+        "http://other.test/\u{e4}?a=b",
+        "file:///etc/passwd",
+        "bytes 0-18446744073709551615/18446744073709551615",
+        "bytes 3-1/2",
+        "bytes 1-18446744073709551614/*",
+        "bytes */0",
+        "gzip",
+        "gzip, br, zstd, deflate, gzip",
+        "identity",
+        "text/html; charset=\"",
+        "text/plain; charset=utf-16",
+        "none",
+        "a=b; Max-Age=99999999999999999999; Expires=Fri, 31 Dec 9999 23:59:59 GMT",
+        "__Host-a=b; Secure; Path=/; Domain=.test",
+        "close, Age, \u{fc}",
+        "\t",
+    ];
+    let seed = seed();
+    let mut random = Random::new(seed);
+    let folder = Folder::new();
+    let host = Setup {
+        flags: SORTIE_CLIENT_MOCKS_ONLY,
+        max_memory_cache_bytes: 1 << 20,
+        cache_directory: Some(folder.join("cache")),
+        ..Setup::default()
+    }
+    .start();
+    for step in 0..1500 {
+        let statuses = [200, 200, 200, 206, 204, 301, 304, 307, 404, 410, 416, 429, 503];
+        let mut mock = Mock::new("*").status(statuses[random.below(statuses.len() as u64) as usize]).body("body");
+        for _ in 0..random.below(6) {
+            let name = FIELDS[random.below(FIELDS.len() as u64) as usize];
+            mock = mock.header(name, VALUES[random.below(VALUES.len() as u64) as usize]);
+        }
+        let mock = host.mock(&mock);
+        let mut request = Req::get(format!("http://x.test/{}", random.below(4))).max_redirects(2).max_attempts(2);
+        request = request.retry_delay_ms(1).timeout_ms(5_000).cache_mode(random.below(6) as u32);
+        match random.below(4) {
+            0 => request.flags = SORTIE_REQUEST_STREAM_RESPONSE,
+            1 => {
+                request.response_path = Some(folder.join("file"));
+                request.flags = SORTIE_REQUEST_RESUME;
+            }
+            _ => {}
+        }
+        let ended = host.fetch(&request);
+        assert_ne!(ended.error, SORTIE_ERROR_INTERNAL, "step {step} of seed {seed}: {ended:?}");
+        host.unmock(mock);
+    }
+}
