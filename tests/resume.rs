@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sortie_test_server::{Conn, Outcome, Request, Response, Server, pattern_vec};
+use sortie_test_server::{Conn, Gate, Outcome, Request, Response, Server, pattern_vec};
 use support::*;
 
 const SIZE: u64 = 1_000_000;
@@ -436,6 +436,29 @@ fn attempts_after_a_fresh_start_go_on_too() {
     let ranges: Vec<_> = careless.requests().iter().map(|seen| seen.header("Range").map(str::to_owned)).collect();
     assert!(ranges[0].is_some() && ranges[1].is_none(), "{ranges:?}");
     assert!(ranges.len() <= 7 && ranges[2..].iter().all(Option::is_some), "{ranges:?}");
+}
+
+#[test]
+fn what_cannot_take_its_name_can_be_gone_on_with() {
+    let (host, folder) = (Host::new(), Folder::new());
+    let (target, gate) = (folder.join("file"), Gate::new());
+    let shut = gate.clone();
+    let slow = Server::builder()
+        .handler(move |request, conn| {
+            conn.wait_at(&shut)?;
+            answer(&Behaviour::default(), request, conn).map(Some)
+        })
+        .start();
+    let request = Req::download(slow.url("/file"), &target).flags(SORTIE_REQUEST_RESUME | SORTIE_REQUEST_NO_SYNC);
+    let id = host.submit(&request);
+    assert!(gate.wait_for(1, DEADLINE));
+    fs::create_dir(&target).unwrap();
+    gate.open();
+    host.ended(id).failed(SORTIE_ERROR_FILE);
+    folder.holds(&["file", "file.sortie-part", "file.sortie-resume"]);
+    fs::remove_dir(&target).unwrap();
+    host.fetch(&request).ok(206);
+    whole(&target);
 }
 
 #[test]

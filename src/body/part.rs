@@ -278,7 +278,7 @@ impl Part {
     }
 
     /// Gives the file its name, if it is what it has to be.
-    pub(super) fn commit(self, sync: bool) -> Result<Text, Failure> {
+    pub(super) fn commit(mut self, sync: bool) -> Result<Text, Failure> {
         if let Some(Err(failure)) = self.hash.as_ref().map(|hash| hash.hasher.check()) {
             self.remove();
             return Err(failure);
@@ -297,6 +297,8 @@ impl Part {
             Ok(()) => Ok(Text::from(self.full.to_string_lossy().into_owned())),
             Err(error) => {
                 let failure = self.failure("write", &error);
+                // It may have been removed already.
+                let _ = self.write_mark();
                 self.discard(false);
                 Err(failure)
             }
