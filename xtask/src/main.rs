@@ -1,5 +1,6 @@
 //! Sortie's own commands, for people and for CI. `cargo xtask` lists them.
 
+mod apt;
 mod checks;
 mod demo;
 mod elf;
