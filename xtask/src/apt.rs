@@ -14,6 +14,11 @@ pub struct Apt {
 }
 
 impl Apt {
+    /// The system's.
+    pub fn of_system() -> Self {
+        Self { options: vec!["APT::Sandbox::User=root".into()] }
+    }
+
     /// One that knows this suite alone, its state below a folder.
     pub fn with_suite(folder: &Path, suite: &str) -> Result<Self> {
         let state = folder.join("apt");

@@ -29,6 +29,10 @@ pub enum Need {
     Love,
     /// LuaRocks.
     LuaRocks,
+    /// What the .NET SDK comes by.
+    Npm,
+    /// The runtime of C# that Unity's is a branch of.
+    Mono,
     /// What lays cables between network namespaces.
     Namespaces,
     /// cargo fmt.
@@ -134,6 +138,12 @@ fn packages(need: Need) -> Vec<Package> {
             .collect(),
         Need::Love => vec![package("love", "love", "the Lua binding is tested in it")],
         Need::LuaRocks => vec![package("luarocks", "luarocks", "the Lua binding's rock is built by it")],
+        Need::Npm => vec![package("npm", "npm", "the .NET SDK comes by it")],
+        Need::Mono => vec![
+            package("mono", "mono-runtime", "the C# binding is tested on it"),
+            package("", "libmono-system-core4.0-cil", "the C# binding uses it on Mono"),
+            package("", "libmono-system-net-http4.0-cil", "the C# binding's HttpMessageHandler is one of it"),
+        ],
         Need::Namespaces => vec![
             package("ip", "iproute2", "links are taken down and up with it"),
             package("unshare", "util-linux", "that happens in a network namespace"),
@@ -172,8 +182,8 @@ fn install_packages(missing: &[Package]) -> Result<()> {
     run(as_root("apt-get").args(["install", "--yes", "--no-install-recommends"]).args(&names))
 }
 
-/// Once per run.
-fn update_lists() -> Result<()> {
+/// Brings apt's lists up to date, once per run.
+pub fn update_lists() -> Result<()> {
     static DONE: OnceLock<Result<()>> = OnceLock::new();
     DONE.get_or_init(|| run(as_root("apt-get").args(["update", "-qq"]))).clone()
 }

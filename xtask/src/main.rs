@@ -2,7 +2,9 @@
 
 mod apt;
 mod checks;
+mod csharp;
 mod demo;
+mod dotnet;
 mod elf;
 mod examples;
 mod install;
@@ -36,6 +38,7 @@ usage: cargo xtask COMMAND
   picture                  draw docs/demo.svg anew
   notices                  write THIRD-PARTY-NOTICES anew
   reference                write docs/api.md anew
+  csharp-bindings          write bindings/csharp/src/Native/NativeMethods.g.cs anew
   suffixes                 write src/worker/public_suffixes.txt anew
 ";
 
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         ["picture"] => demo::draw(&project),
         ["notices"] => notices::write(&project),
         ["reference"] => reference::write(&project),
+        ["csharp-bindings"] => csharp::write(&project),
         ["suffixes"] => suffixes::write(&project),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

@@ -9,14 +9,14 @@ const FILE: &str = "docs/api.md";
 const HEADER: &str = "include/sortie.h";
 
 /// Something that the header declares.
-struct Item {
-    name: String,
-    kind: Kind,
+pub struct Item {
+    pub name: String,
+    pub kind: Kind,
     /// The lines of its comment.
     doc: Vec<String>,
 }
 
-enum Kind {
+pub enum Kind {
     /// With its value.
     Constant(String),
     Struct(Vec<Field>),
@@ -26,8 +26,8 @@ enum Kind {
     Function(String),
 }
 
-struct Field {
-    name: String,
+pub struct Field {
+    pub name: String,
     kind: String,
     doc: Vec<String>,
 }
@@ -82,6 +82,11 @@ Every function, struct and constant of `sortie.h`. Generated from it by `cargo x
 /// Writes the reference anew.
 pub fn write(project: &Project) -> Result<()> {
     project::write(&project.root.join(FILE), &markdown(&project.read(HEADER)?))
+}
+
+/// All that the header declares.
+pub fn declarations(project: &Project) -> Result<Vec<Item>> {
+    Ok(parse(&project.read(HEADER)?))
 }
 
 /// The committed reference is the header's.

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::Result;
-use crate::checks::{c, consumer, lua, rust, sources, symbols, thread_sanitizer};
+use crate::checks::{c, consumer, csharp, lua, rust, sources, symbols, thread_sanitizer};
+use crate::csharp as raw_csharp;
 use crate::install::{self, Need};
 use crate::project::Project;
 use crate::{demo, examples, notices, package, reference, suffixes};
@@ -63,6 +64,12 @@ const STEPS: &[Step] = &[
         what: "docs/api.md is what the header gives",
         needs: &[],
         run: |project| passed(reference::check(project)),
+    },
+    Step {
+        name: "csharp-bindings",
+        what: "the raw layer of the C# binding is what src/ffi gives",
+        needs: &[],
+        run: |project| passed(raw_csharp::check(project)),
     },
     Step {
         name: "suffixes",
@@ -163,6 +170,12 @@ const STEPS: &[Step] = &[
         what: "reachability while links go down and up",
         needs: &[Need::NativeBuild, Need::Cmake, Need::Binutils, Need::Lua, Need::Namespaces],
         run: lua::namespace,
+    },
+    Step {
+        name: "csharp",
+        what: "the C# binding on CoreCLR and Mono, and its NuGet package",
+        needs: &[Need::NativeBuild, Need::Cmake, Need::Binutils, Need::Npm, Need::Mono],
+        run: |project| passed(csharp::check(project)),
     },
     Step {
         name: "thread-sanitizer",

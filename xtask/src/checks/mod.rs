@@ -2,6 +2,7 @@
 
 pub mod c;
 pub mod consumer;
+pub mod csharp;
 pub mod lua;
 pub mod rust;
 pub mod sources;

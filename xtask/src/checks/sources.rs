@@ -64,6 +64,10 @@ pub fn versions(project: &Project) -> Result<()> {
         false => Err(format!("{file} has no line that starts with `{wanted}`, though the version is {version}")),
     };
     states("include/sortie.h", &format!("#define SORTIE_VERSION \"{version}\""))?;
+    let csproj = "bindings/csharp/src/Sortie.csproj";
+    states(csproj, &format!("    <Version>{version}</Version>"))?;
+    let example = format!("    <PackageReference Include=\"Sortie\" Version=\"{version}\" />");
+    states("bindings/csharp/example/Example.csproj", &example)?;
     states("CHANGELOG.md", &format!("## {version}")).or_else(|_| states("CHANGELOG.md", &format!("## [{version}]")))?;
     println!("{version}");
     Ok(())
