@@ -98,6 +98,11 @@ impl Dotnet {
         run.arg("--debug").arg(program).env("MONO_PATH", &self.facades).env("LD_LIBRARY_PATH", library);
         run
     }
+
+    /// What stands for .NET Standard on Mono.
+    pub fn facades(&self) -> &Path {
+        &self.facades
+    }
 }
 
 fn unpack_sdk(folder: &Path) -> Result<()> {

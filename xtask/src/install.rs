@@ -141,6 +141,7 @@ fn packages(need: Need) -> Vec<Package> {
         Need::Npm => vec![package("npm", "npm", "the .NET SDK comes by it")],
         Need::Mono => vec![
             package("mono", "mono-runtime", "the C# binding is tested on it"),
+            package("as", "binutils", "Mono compiles ahead of time by it"),
             package("", "libmono-system-core4.0-cil", "the C# binding uses it on Mono"),
             package("", "libmono-system-net-http4.0-cil", "the C# binding's HttpMessageHandler is one of it"),
         ],

@@ -19,6 +19,7 @@ mod rust_source;
 mod server;
 mod suffixes;
 mod test;
+mod unity;
 
 use std::process::ExitCode;
 
@@ -39,6 +40,7 @@ usage: cargo xtask COMMAND
   notices                  write THIRD-PARTY-NOTICES anew
   reference                write docs/api.md anew
   csharp-bindings          write bindings/csharp/src/Native/NativeMethods.g.cs anew
+  unity-package LIBS TO    assemble the Unity package, with the libraries in LIBS/linux-x64 and so on
   suffixes                 write src/worker/public_suffixes.txt anew
 ";
 
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         ["notices"] => notices::write(&project),
         ["reference"] => reference::write(&project),
         ["csharp-bindings"] => csharp::write(&project),
+        ["unity-package", libraries, to] => unity::assemble(&project, libraries.as_ref(), to.as_ref()),
         ["suffixes"] => suffixes::write(&project),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

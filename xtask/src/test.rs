@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::Result;
-use crate::checks::{c, consumer, csharp, lua, rust, sources, symbols, thread_sanitizer};
+use crate::checks::{c, consumer, csharp, lua, rust, sources, symbols, thread_sanitizer, unity};
 use crate::csharp as raw_csharp;
 use crate::install::{self, Need};
 use crate::project::Project;
@@ -176,6 +176,12 @@ const STEPS: &[Step] = &[
         what: "the C# binding on CoreCLR and Mono, and its NuGet package",
         needs: &[Need::NativeBuild, Need::Cmake, Need::Binutils, Need::Npm, Need::Mono],
         run: |project| passed(csharp::check(project)),
+    },
+    Step {
+        name: "unity",
+        what: "the Unity package, played without an editor, and the C# tests compiled ahead of time",
+        needs: &[Need::NativeBuild, Need::Cmake, Need::Binutils, Need::Npm, Need::Mono],
+        run: |project| passed(unity::check(project)),
     },
     Step {
         name: "thread-sanitizer",

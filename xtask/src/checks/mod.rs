@@ -8,3 +8,4 @@ pub mod rust;
 pub mod sources;
 pub mod symbols;
 pub mod thread_sanitizer;
+pub mod unity;

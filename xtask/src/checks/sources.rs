@@ -66,6 +66,7 @@ pub fn versions(project: &Project) -> Result<()> {
     states("include/sortie.h", &format!("#define SORTIE_VERSION \"{version}\""))?;
     let csproj = "bindings/csharp/src/Sortie.csproj";
     states(csproj, &format!("    <Version>{version}</Version>"))?;
+    states("bindings/unity/package.json", &format!("  \"version\": \"{version}\","))?;
     let example = format!("    <PackageReference Include=\"Sortie\" Version=\"{version}\" />");
     states("bindings/csharp/example/Example.csproj", &example)?;
     states("CHANGELOG.md", &format!("## {version}")).or_else(|_| states("CHANGELOG.md", &format!("## [{version}]")))?;
