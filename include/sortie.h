@@ -1614,7 +1614,6 @@ sortie_result sortie_request_set_priority(sortie_client *client,
                                           uint32_t priority);
 
 /**
- * The id with this number, if it may be one.
  * Limits how fast a request's bodies go from now on, whether it waits or runs.
  *
  * @param client                    a live client; must not be NULL

@@ -360,7 +360,6 @@ pub unsafe extern "C" fn sortie_request_set_priority(
     })
 }
 
-/// The id with this number, if it may be one.
 /// Limits how fast a request's bodies go from now on, whether it waits or runs.
 ///
 /// @param client                    a live client; must not be NULL

@@ -620,7 +620,6 @@ namespace Sortie.Native
         internal static extern int sortie_request_set_priority(sortie_client* client, ulong request, uint priority);
 
         /// <summary>
-        ///  The id with this number, if it may be one.
         ///  Limits how fast a request's bodies go from now on, whether it waits or runs.
         ///
         ///  @param client                    a live client; must not be NULL
