@@ -2,7 +2,9 @@
 
 include(CMakePackageConfigHelpers)
 
-install(FILES "${CMAKE_CURRENT_SOURCE_DIR}/include/sortie.h" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+install(FILES "${CMAKE_CURRENT_SOURCE_DIR}/include/sortie.h"
+    "${CMAKE_CURRENT_SOURCE_DIR}/include/sortie.hpp"
+    DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 
 if(SORTIE_SHARED)
     if(WIN32)

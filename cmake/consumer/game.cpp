@@ -1,28 +1,35 @@
-// The header and the libraries from C++: exceptions of the program's own pass, and a refused call throws nothing.
-#include <sortie.h>
+// The C++ header and the libraries: a callback runs, exceptions of the program's own pass, and a refused call throws
+// nothing.
+#include <sortie.hpp>
 
+#include <chrono>
+#include <cstdlib>
 #include <iostream>
 #include <stdexcept>
-#include <string>
 
-static std::string refusal()
+static void refuse(sortie::Client &client)
 {
-    sortie_client *client = nullptr;
-    if (sortie_client_create(nullptr, &client) != SORTIE_OK)
-        throw std::runtime_error("no client");
-    const sortie_result result = sortie_get(client, "gopher://example.com/", 0, nullptr);
-    const std::string why = sortie_result_string(result);
-    sortie_client_destroy(client);
-    if (result != SORTIE_RESULT_SCHEME)
-        throw std::runtime_error("gopher was not refused: " + why);
-    return why;
+    const sortie::Result<sortie::Id> id = client.get("gopher://example.com/");
+    if (id || id.error().code() != sortie::Code::scheme)
+        throw std::runtime_error("gopher was not refused: " + id.error().message());
+    std::cout << "sortie " << sortie::version() << ": " << id.error().message() << '\n';
 }
 
 int main()
 {
     try {
-        std::cout << "sortie " << sortie_version() << ": " << refusal() << '\n';
-        throw std::logic_error("thrown on purpose");
+        sortie::Client client = sortie::Client::create().value();
+        refuse(client);
+        const char *server = std::getenv("SORTIE_TEST_SERVER");
+        const auto ended = [](const sortie::Event &event) {
+            std::cout << event.status_line() << ", " << event.body().size() << " bytes\n";
+            throw std::logic_error("thrown on purpose");
+        };
+        static_cast<void>(client.get(std::string(server ? server : "") + "/gzip?bytes=1000", ended).value());
+        while (client.wait(std::chrono::seconds(10)))
+            client.poll();
+        std::cerr << "nothing came\n";
+        return 1;
     } catch (const std::logic_error &) {
         return 0;
     } catch (const std::exception &error) {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::Result;
-use crate::checks::{c, consumer, csharp, lua, rust, sources, symbols, thread_sanitizer, unity};
+use crate::checks::{c, consumer, cpp, csharp, lua, rust, sources, symbols, thread_sanitizer, unity};
 use crate::csharp as raw_csharp;
 use crate::install::{self, Need};
 use crate::project::Project;
@@ -55,7 +55,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "readme",
-        what: "README.md shows an example that works",
+        what: "README.md shows examples that work",
         needs: &[],
         run: |project| passed(sources::readme(project)),
     },
@@ -130,6 +130,12 @@ const STEPS: &[Step] = &[
         what: "the C tests under clang's address, leak and undefined-behaviour sanitizers",
         needs: &[Need::NativeBuild, Need::Cmake, Need::Binutils, Need::Clang],
         run: |project| passed(c::sanitized(project)),
+    },
+    Step {
+        name: "cpp",
+        what: "the C++ header: that it shows all of C's, what it costs, its tests in every way, sanitized",
+        needs: &[Need::NativeBuild, Need::Cmake, Need::Binutils, Need::Clang, Need::Valgrind],
+        run: |project| passed(cpp::check(project)),
     },
     Step {
         name: "consumer",

@@ -74,11 +74,13 @@ pub fn versions(project: &Project) -> Result<()> {
     Ok(())
 }
 
-/// README.md shows a program that is also compiled and run.
+/// README.md shows programs that are also compiled and run.
 pub fn readme(project: &Project) -> Result<()> {
-    let example = "examples/c/minimal.c";
-    if project.read("README.md")?.contains(project.read(example)?.trim()) {
-        return Ok(());
+    let readme = project.read("README.md")?;
+    for example in ["examples/c/minimal.c", "examples/cpp/minimal.cpp"] {
+        if !readme.contains(project.read(example)?.trim()) {
+            return Err(format!("README.md does not show {example} as it is"));
+        }
     }
-    Err(format!("README.md does not show {example} as it is"))
+    Ok(())
 }
