@@ -33,6 +33,12 @@ pub enum Need {
     Npm,
     /// The runtime of C# that Unity's is a branch of.
     Mono,
+    /// The library that the gallery draws with.
+    Sdl,
+    /// A screen that nobody sees.
+    Xvfb,
+    /// What makes a PNG of a screenshot.
+    ImageMagick,
     /// What lays cables between network namespaces.
     Namespaces,
     /// cargo fmt.
@@ -145,6 +151,12 @@ fn packages(need: Need) -> Vec<Package> {
             package("", "libmono-system-core4.0-cil", "the C# binding uses it on Mono"),
             package("", "libmono-system-net-http4.0-cil", "the C# binding's HttpMessageHandler is one of it"),
         ],
+        Need::Sdl => vec![package("sdl2-config", "libsdl2-dev", "the gallery, a C++ example, draws with it")],
+        Need::Xvfb => vec![
+            package("xvfb-run", "xvfb", "the gallery's window opens in it"),
+            package("xauth", "xauth", "xvfb-run calls it"),
+        ],
+        Need::ImageMagick => vec![package("convert", "imagemagick", "it makes a PNG of the gallery's screenshot")],
         Need::Namespaces => vec![
             package("ip", "iproute2", "links are taken down and up with it"),
             package("unshare", "util-linux", "that happens in a network namespace"),

@@ -7,6 +7,7 @@ mod demo;
 mod dotnet;
 mod elf;
 mod examples;
+mod gallery;
 mod install;
 mod metadata;
 mod notices;
@@ -37,6 +38,7 @@ usage: cargo xtask COMMAND
   demo                     show Sortie in a frame loop, against the embedded server
   demo URL...              the same with these URLs
   picture                  draw docs/demo.svg anew
+  screenshot               draw docs/gallery.png anew
   notices                  write THIRD-PARTY-NOTICES anew
   reference                write docs/api.md anew
   csharp-bindings          write bindings/csharp/src/Native/NativeMethods.g.cs anew
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         ["test", "--only", names @ ..] if !names.is_empty() => test::run(&project, names),
         ["demo", urls @ ..] if !urls.iter().any(|url| url.starts_with('-')) => demo::run(&project, urls),
         ["picture"] => demo::draw(&project),
+        ["screenshot"] => gallery::draw(&project),
         ["notices"] => notices::write(&project),
         ["reference"] => reference::write(&project),
         ["csharp-bindings"] => csharp::write(&project),

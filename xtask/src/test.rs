@@ -7,7 +7,7 @@ use crate::checks::{c, consumer, cpp, csharp, lua, rust, sources, symbols, threa
 use crate::csharp as raw_csharp;
 use crate::install::{self, Need};
 use crate::project::Project;
-use crate::{demo, examples, notices, package, reference, suffixes};
+use crate::{demo, examples, gallery, notices, package, reference, suffixes};
 
 /// How a check ended.
 pub enum Verdict {
@@ -148,6 +148,12 @@ const STEPS: &[Step] = &[
         what: "the short examples run",
         needs: PACKAGE,
         run: |project| passed(examples::run_short(project)),
+    },
+    Step {
+        name: "gallery",
+        what: "the gallery, a C++ example with SDL2, shows its pictures",
+        needs: &gallery::NEEDS,
+        run: |project| passed(gallery::check(project).map(drop)),
     },
     Step {
         name: "valgrind",

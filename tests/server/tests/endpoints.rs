@@ -50,6 +50,16 @@ fn bytes_are_the_pattern() {
 }
 
 #[test]
+fn pictures_are_bitmaps() {
+    let answer = get("/picture/3?width=5&height=7&rate=10000");
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("image/bmp")));
+    // Rows of 15 bytes, filled up to 16.
+    assert_eq!((answer.body.len(), &answer.body[..6]), (54 + 7 * 16, b"BM\xa6\0\0\0".as_slice()));
+    assert_ne!(answer.body, get("/picture/4?width=5&height=7").body);
+    assert_eq!(get("/picture/3?width=5000").status, 400);
+}
+
+#[test]
 fn bytes_go_past_four_gigabytes() {
     let server = Server::start();
     let first = (1_u64 << 32) + 7;

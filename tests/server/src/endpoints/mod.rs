@@ -48,6 +48,7 @@
 //! | `/delay?ms=` | 200 after so long |
 //! | `/gate/NAME` | 200 once [`Server::gate`](crate::Server::gate) of that name is open |
 //! | `/slow?bytes=&rate=` | a body at so many bytes a second |
+//! | `/picture/N?width=&height=&rate=` | a BMP of the N-th landscape, at so many bytes a second |
 //! | `/drip?bytes=&ms=` | a byte at a time, so far apart |
 //! | `/stall?sent=` | headers, so many of 1000 bytes, and nothing more until the client closes |
 //! | `/stall-headers` | nothing until the client closes |
@@ -80,6 +81,7 @@
 
 mod broken;
 mod encoded;
+mod picture;
 mod plain;
 mod scripted;
 mod timing;
@@ -142,6 +144,7 @@ fn built_in(shared: &Shared, request: &Request, conn: &mut Conn) -> io::Result<O
         ["delay"] => timing::delay(request, conn),
         ["gate", name] => timing::gate(shared, conn, name),
         ["slow"] => timing::slow(request, conn),
+        ["picture", n] => picture::picture(request, conn, number(n)?),
         ["drip"] => timing::drip(request, conn),
         ["stall"] => timing::stall(request, conn),
         ["stall-headers"] => timing::stall_headers(conn),

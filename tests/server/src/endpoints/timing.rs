@@ -22,21 +22,32 @@ pub(super) fn gate(shared: &Shared, conn: &mut Conn, name: &str) -> io::Result<O
 
 pub(super) fn slow(request: &Request, conn: &mut Conn) -> io::Result<Outcome> {
     let bytes = request.query_number("bytes", 10_000)?;
-    let rate = request.query_number("rate", 10_000)?.max(1);
-    // A twentieth of a second's worth at a time.
-    let piece = (rate / 20).max(1);
+    let rate = request.query_number("rate", 10_000)?;
     if conn.start(&Response::new(200), Framing::Length(bytes))? {
-        let started = Instant::now();
-        let mut sent = 0;
-        while sent < bytes {
-            let n = piece.min(bytes - sent);
-            let due = Duration::from_secs_f64((sent + n) as f64 / rate as f64);
-            conn.pause(due.saturating_sub(started.elapsed()))?;
-            conn.write_pattern(sent, n)?;
-            sent += n;
-        }
+        at_rate(conn, bytes, rate, |conn, sent, n| conn.write_pattern(sent, n))?;
     }
     Ok(Outcome::Done)
+}
+
+/// Has a body written at so many bytes a second, in pieces of a twentieth of a second.
+pub(super) fn at_rate(
+    conn: &mut Conn,
+    bytes: u64,
+    rate: u64,
+    mut write: impl FnMut(&mut Conn, u64, u64) -> io::Result<()>,
+) -> io::Result<()> {
+    let rate = rate.max(1);
+    let piece = (rate / 20).max(1);
+    let started = Instant::now();
+    let mut sent = 0;
+    while sent < bytes {
+        let n = piece.min(bytes - sent);
+        let due = Duration::from_secs_f64((sent + n) as f64 / rate as f64);
+        conn.pause(due.saturating_sub(started.elapsed()))?;
+        write(conn, sent, n)?;
+        sent += n;
+    }
+    Ok(())
 }
 
 pub(super) fn drip(request: &Request, conn: &mut Conn) -> io::Result<Outcome> {
