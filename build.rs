@@ -69,14 +69,17 @@ fn compress_suffixes() {
 const SONAME: &str = "libsortie.so.1";
 
 fn name_library() {
+    let named = env::var_os("CARGO_FEATURE_SONAME").is_some();
     match variable("CARGO_CFG_TARGET_OS").as_str() {
         "linux" | "android" | "freebsd" => {
-            println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,{SONAME}");
+            if named {
+                println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,{SONAME}");
+            }
             // Its threads, and libcurl's name-lookup threads, may outlive a destroyed client: never unmap their code.
             println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
             println!("cargo:rustc-cdylib-link-arg=-Wl,-z,relro,-z,now");
         }
-        "macos" | "ios" => println!("cargo:rustc-cdylib-link-arg=-Wl,-install_name,@rpath/libsortie.1.dylib"),
+        "macos" | "ios" if named => println!("cargo:rustc-cdylib-link-arg=-Wl,-install_name,@rpath/libsortie.1.dylib"),
         _ => {}
     }
 }
