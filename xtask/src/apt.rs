@@ -56,6 +56,21 @@ impl Apt {
         fs::remove_dir_all(&downloads).map_err(|error| error.to_string())
     }
 
+    /// Downloads a package with all that it depends on, and unpacks that into a folder: for one with a suite, whose state knows
+    /// nothing to be installed.
+    pub fn unpack_with_dependencies(&self, package: &str, state: &Path, folder: &Path) -> Result<()> {
+        let plain = ["--yes", "--no-install-recommends", "--download-only", "install"];
+        capture(self.get().args(plain).arg(package))?;
+        let archives = state.join("apt/cache/archives");
+        for entry in archives.read_dir().map_err(|error| error.to_string())? {
+            let file = entry.map_err(|error| error.to_string())?.path();
+            if file.extension().is_some_and(|extension| extension == "deb") {
+                capture(command("dpkg").arg("-x").arg(file).arg(folder))?;
+            }
+        }
+        fs::remove_dir_all(&archives).map_err(|error| error.to_string())
+    }
+
     fn get(&self) -> Command {
         self.with_options("apt-get")
     }

@@ -153,8 +153,8 @@ fn packages(need: Need) -> Vec<Package> {
         ],
         Need::Sdl => vec![package("sdl2-config", "libsdl2-dev", "the gallery, a C++ example, draws with it")],
         Need::Xvfb => vec![
-            package("xvfb-run", "xvfb", "the gallery's window opens in it"),
-            package("xauth", "xauth", "xvfb-run calls it"),
+            package("xvfb-run", "xvfb", "the gallery and the Godot demo are drawn on it"),
+            package("xauth", "xauth", "xvfb-run asks for it"),
         ],
         Need::ImageMagick => vec![package("convert", "imagemagick", "it makes a PNG of the gallery's screenshot")],
         Need::Namespaces => vec![

@@ -8,6 +8,7 @@ mod dotnet;
 mod elf;
 mod examples;
 mod gallery;
+mod godot;
 mod install;
 mod metadata;
 mod notices;
@@ -39,6 +40,8 @@ usage: cargo xtask COMMAND
   demo URL...              the same with these URLs
   picture                  draw docs/demo.svg anew
   screenshot               draw docs/gallery.png anew
+  godot-addon              put the Godot addon together, with release libraries for this system
+  godot-picture            draw docs/godot-demo.png anew
   notices                  write THIRD-PARTY-NOTICES anew
   reference                write docs/api.md anew
   csharp-bindings          write bindings/csharp/src/Native/NativeMethods.g.cs anew
@@ -56,6 +59,8 @@ fn main() -> ExitCode {
         ["demo", urls @ ..] if !urls.iter().any(|url| url.starts_with('-')) => demo::run(&project, urls),
         ["picture"] => demo::draw(&project),
         ["screenshot"] => gallery::draw(&project),
+        ["godot-addon"] => godot::addon(&project),
+        ["godot-picture"] => godot::picture(&project),
         ["notices"] => notices::write(&project),
         ["reference"] => reference::write(&project),
         ["csharp-bindings"] => csharp::write(&project),

@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use crate::Result;
 use crate::process::{capture, cargo};
-use crate::project::Project;
 
 /// The systems that Sortie is made for.
 const TARGETS: &[&str] = &[
@@ -44,12 +43,12 @@ pub struct Crates {
     pub by_name: BTreeMap<String, Crate>,
 }
 
-/// Asks cargo.
-pub fn crates(project: &Project) -> Result<Crates> {
-    let known = known_crates(&project.root)?;
+/// Asks cargo what ends up in the libraries of a package, whose manifest is in this folder.
+pub fn crates(folder: &Path, package: &str) -> Result<Crates> {
+    let known = known_crates(folder)?;
     let mut shipping = BTreeSet::new();
     for target in TARGETS {
-        for (name, version) in linked_into_sortie(&project.root, target)? {
+        for (name, version) in linked_into(folder, package, target)? {
             let found = known.iter().find(|known| known.name == name && known.version == version);
             shipping.insert(found.ok_or_else(|| format!("cargo metadata lacks {name} {version}"))?.clone());
         }
@@ -58,27 +57,17 @@ pub fn crates(project: &Project) -> Result<Crates> {
     Ok(Crates { shipping, by_name })
 }
 
-/// The names and versions of all crates that are linked into Sortie's libraries on a system: not what builds or tests
+/// The names and versions of all crates that are linked into a package's libraries on a system: not what builds or tests
 /// them, nor macros, which leave nothing of themselves.
-fn linked_into_sortie(root: &Path, target: &str) -> Result<Vec<(String, String)>> {
-    let mut tree = cargo(root);
-    tree.args([
-        "tree",
-        "--package",
-        "sortie",
-        "--edges",
-        "normal,no-proc-macro",
-        "--prefix",
-        "none",
-        "--format",
-        "{p}",
-    ]);
+fn linked_into(folder: &Path, package: &str, target: &str) -> Result<Vec<(String, String)>> {
+    let mut tree = cargo(folder);
+    tree.args(["tree", "--package", package, "--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}"]);
     let listed = capture(tree.args(["--locked", "--target", target]))?;
     let crates = listed.lines().filter_map(|line| {
         let (name, rest) = line.split_once(" v")?;
         Some((name.to_owned(), rest.split(' ').next()?.to_owned()))
     });
-    Ok(crates.filter(|(name, _)| name != "sortie").collect())
+    Ok(crates.filter(|(name, _)| name != "sortie" && name != package).collect())
 }
 
 /// Every crate of the lock file.

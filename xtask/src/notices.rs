@@ -5,10 +5,15 @@ use std::fs;
 use std::path::Path;
 
 use crate::Result;
+use crate::godot::FOLDER;
 use crate::metadata::{Crate, Crates, crates};
 use crate::project::{self, Project};
 
-const FILE: &str = "THIRD-PARTY-NOTICES";
+/// The files, with the folder and the name of the package whose libraries each is about.
+const FILES: [(&str, &str, &str); 2] = [
+    ("THIRD-PARTY-NOTICES", ".", "sortie"),
+    ("bindings/godot/addons/sortie/THIRD-PARTY-NOTICES", FOLDER, "sortie-godot"),
+];
 
 /// A C library inside one of the crates.
 struct Bundled {
@@ -65,23 +70,27 @@ OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
 SOFTWARE.
 ";
 
-/// Writes the file anew.
+/// Writes the files anew.
 pub fn write(project: &Project) -> Result<()> {
-    project::write(&project.root.join(FILE), &generate(project)?)?;
-    println!("{FILE} is up to date.");
+    for (file, folder, package) in FILES {
+        project::write(&project.root.join(file), &generate(&project.root.join(folder), package)?)?;
+        println!("{file} is up to date.");
+    }
     Ok(())
 }
 
-/// Fails if the file is not what would be written.
+/// Fails if a file is not what would be written.
 pub fn check(project: &Project) -> Result<()> {
-    if project.read(FILE)? == generate(project)? {
-        return Ok(());
+    for (file, folder, package) in FILES {
+        if project.read(file)? != generate(&project.root.join(folder), package)? {
+            return Err(format!("{file} is out of date: run cargo xtask notices"));
+        }
     }
-    Err(format!("{FILE} is out of date: run cargo xtask notices"))
+    Ok(())
 }
 
-fn generate(project: &Project) -> Result<String> {
-    let crates = crates(project)?;
+fn generate(folder: &Path, package: &str) -> Result<String> {
+    let crates = crates(folder, package)?;
     let mut notices = Notices::default();
     for bundled in BUNDLED {
         notices.add_bundled(&crates, bundled)?;
@@ -129,6 +138,11 @@ impl Notices {
 
     fn add_crate(&mut self, crates: &Crates, shipped: &Crate) -> Result<()> {
         let name = format!("{} {}", shipped.name, shipped.version);
+        if shipped.license == "MPL-2.0" {
+            // It asks that whoever gets the library can get the sources; they are as they were published.
+            self.add(&name, "MPL-2.0, sources at the address", &shipped.repository, Vec::new());
+            return Ok(());
+        }
         // A crate that ships no licence file has that of its repository, which another crate of it may ship.
         let same = |other: &&Crate| other.repository == shipped.repository && other.license == shipped.license;
         let others = crates.shipping.iter().filter(same).filter_map(|other| license_texts(other).ok());

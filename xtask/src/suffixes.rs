@@ -23,7 +23,7 @@ pub fn check(project: &Project) -> Result<()> {
 
 /// A rule a line.
 fn rules(project: &Project) -> Result<String> {
-    let known = crates(project)?.by_name;
+    let known = crates(&project.root, "sortie")?.by_name;
     let psl = known.get("psl").ok_or("the lock file has no crate psl")?;
     let text = project::read(&psl.folder.join("data/rules.txt"))?;
     Ok(text.lines().map(|rule| format!("{rule}\n")).collect())

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::Result;
-use crate::checks::{c, consumer, cpp, csharp, lua, rust, sources, symbols, thread_sanitizer, unity};
+use crate::checks::{c, consumer, cpp, csharp, godot, lua, rust, sources, symbols, thread_sanitizer, unity};
 use crate::csharp as raw_csharp;
 use crate::install::{self, Need};
 use crate::project::Project;
@@ -194,6 +194,12 @@ const STEPS: &[Step] = &[
         what: "the Unity package, played without an editor, and the C# tests compiled ahead of time",
         needs: &[Need::NativeBuild, Need::Cmake, Need::Binutils, Need::Npm, Need::Mono],
         run: |project| passed(unity::check(project)),
+    },
+    Step {
+        name: "godot",
+        what: "the Godot binding in a real Godot, side by side with HTTPRequest",
+        needs: &[Need::NativeBuild, Need::Clippy],
+        run: godot::check,
     },
     Step {
         name: "thread-sanitizer",

@@ -4,6 +4,7 @@ pub mod c;
 pub mod consumer;
 pub mod cpp;
 pub mod csharp;
+pub mod godot;
 pub mod lua;
 pub mod rust;
 pub mod sources;

@@ -7,12 +7,14 @@ use serde_json::Value;
 
 use super::rust::FEATURES;
 use crate::Result;
+use crate::godot::binding_cargo;
 use crate::process::{capture, cargo, command, run};
 use crate::project::Project;
 
 /// Formatting.
 pub fn format(project: &Project) -> Result<()> {
-    run(cargo(&project.root).args(["fmt", "--all", "--check"]))
+    run(cargo(&project.root).args(["fmt", "--all", "--check"]))?;
+    run(binding_cargo(project).args(["fmt", "--check"]))
 }
 
 /// Lints.
@@ -24,7 +26,10 @@ pub fn clippy(project: &Project) -> Result<()> {
 
 /// The licences and origins of what ships.
 pub fn licences(project: &Project) -> Result<()> {
-    run(cargo(&project.root).args(["deny", "check", "licenses", "bans", "sources"]))
+    // Each of the two workspaces has its own exceptions; they share deny.toml, which cargo deny looks for upwards.
+    let checks = ["deny", "check", "--allow", "license-exception-not-encountered", "licenses", "bans", "sources"];
+    run(cargo(&project.root).args(checks))?;
+    run(binding_cargo(project).args(checks))
 }
 
 /// The committed header is the one that the sources give.
@@ -69,6 +74,7 @@ pub fn versions(project: &Project) -> Result<()> {
     states("bindings/unity/package.json", &format!("  \"version\": \"{version}\","))?;
     let example = format!("    <PackageReference Include=\"Sortie\" Version=\"{version}\" />");
     states("bindings/csharp/example/Example.csproj", &example)?;
+    states("bindings/godot/Cargo.toml", &format!("version = \"{version}\""))?;
     states("CHANGELOG.md", &format!("## {version}")).or_else(|_| states("CHANGELOG.md", &format!("## [{version}]")))?;
     println!("{version}");
     Ok(())
