@@ -1,4 +1,4 @@
-//! The Godot binding: the engine to run it in, the addon folder, the demo.
+//! The Godot binding: the engine to run it in, the addon folder, the demo, and what it costs the frame.
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::ffi::OsString;
@@ -11,6 +11,7 @@ use crate::apt::Apt;
 use crate::install::{self, Need};
 use crate::process::{capture, cargo, command, run};
 use crate::project::{self, Project};
+use crate::server::Server;
 
 /// Where the binding is, in the sources.
 pub const FOLDER: &str = "bindings/godot";
@@ -123,13 +124,17 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 
 /// `cargo xtask godot-addon`: the folder to copy into a project, with release libraries for this system.
 pub fn addon(project: &Project) -> Result<()> {
-    install::ensure([Need::NativeBuild])?;
+    install::ensure([Need::NativeBuild, Need::Binutils])?;
     let folder = project.empty_scratch("godot/addon")?;
     let bin = addon_folder(project, &folder)?;
     let [editor, game] = names();
     for (name, options) in [(editor, &["--release"][..]), (game, &["--release", "--no-default-features"][..])] {
         let built = build(project, options)?;
-        copy(&built, &bin.join(name))?;
+        let shipped = bin.join(name);
+        copy(&built, &shipped)?;
+        if cfg!(target_os = "linux") {
+            run(command("strip").arg("--strip-unneeded").arg(&shipped))?;
+        }
     }
     println!("Copy this folder into a project: {}", folder.join("addons").display());
     Ok(())
@@ -162,4 +167,18 @@ pub fn picture(project: &Project) -> Result<()> {
     movie.arg("--write-movie").arg(frames.join("frame.png")).args(["--fixed-fps", "20", "--quit-after", "41"]);
     capture(&mut movie)?;
     copy(&frames.join("frame00000040.png"), &project.root.join("docs/godot-demo.png"))
+}
+
+/// `cargo xtask godot-bench`: what Sortie and HTTPRequest cost the frame.
+pub fn bench(project: &Project) -> Result<()> {
+    install::ensure([Need::NativeBuild])?;
+    let engine = Engine::find(project)?;
+    let bench = game(project, "bench")?;
+    // As games get it.
+    let built = build(project, &["--release", "--no-default-features"])?;
+    for name in names() {
+        copy(&built, &bench.join("addons/sortie/bin").join(name))?;
+    }
+    let server = Server::start(project, false)?;
+    run(engine.headless(300, &bench).args(["--quit-after", "30000"]).env("SORTIE_TEST_SERVER", &server.url))
 }

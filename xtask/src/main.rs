@@ -42,6 +42,7 @@ usage: cargo xtask COMMAND
   screenshot               draw docs/gallery.png anew
   godot-addon              put the Godot addon together, with release libraries for this system
   godot-picture            draw docs/godot-demo.png anew
+  godot-bench              measure what Sortie and HTTPRequest cost a Godot game's frame
   notices                  write THIRD-PARTY-NOTICES anew
   reference                write docs/api.md anew
   csharp-bindings          write bindings/csharp/src/Native/NativeMethods.g.cs anew
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         ["screenshot"] => gallery::draw(&project),
         ["godot-addon"] => godot::addon(&project),
         ["godot-picture"] => godot::picture(&project),
+        ["godot-bench"] => godot::bench(&project),
         ["notices"] => notices::write(&project),
         ["reference"] => reference::write(&project),
         ["csharp-bindings"] => csharp::write(&project),
