@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::Result;
-use crate::checks::{c, consumer, cpp, csharp, godot, lua, rust, sources, symbols, thread_sanitizer, unity};
+use crate::checks::{c, consumer, cost, cpp, csharp, godot, lua, rust, sources, symbols, thread_sanitizer, unity};
 use crate::csharp as raw_csharp;
 use crate::install::{self, Need};
 use crate::project::Project;
@@ -154,6 +154,12 @@ const STEPS: &[Step] = &[
         what: "the gallery, a C++ example with SDL2, shows its pictures",
         needs: &gallery::NEEDS,
         run: |project| passed(gallery::check(project).map(drop)),
+    },
+    Step {
+        name: "cost",
+        what: "the instructions and allocations that a frame spends inside Sortie",
+        needs: &[Need::NativeBuild, Need::Cmake, Need::Binutils, Need::Valgrind],
+        run: |project| passed(cost::check(project)),
     },
     Step {
         name: "valgrind",

@@ -1,11 +1,12 @@
 //! The C++ binding: that it shows all of the C header, its tests in every way that programs are built, and what it
 //! costs.
 
+use super::cost;
 use crate::Result;
 use crate::install::{clang, clang_cpp};
 use crate::package::{self, build_all, configure, ctest, define};
-use crate::process::{capture, command, run};
-use crate::project::{self, Project};
+use crate::process::run;
+use crate::project::Project;
 use crate::reference::{self, Kind};
 use crate::server::Servers;
 
@@ -54,17 +55,7 @@ fn cost(project: &Project, prefix: &str) -> Result<()> {
     build_all(&build)?;
     println!("instructions per request         C     C++");
     for (function, what, times, most) in COSTS {
-        let count = |program: &str| -> Result<f64> {
-            let out = build.join(format!("{program}.out"));
-            let mut valgrind = command("valgrind");
-            valgrind.args(["--tool=callgrind", "--collect-atstart=no", "--separate-threads=yes"]);
-            valgrind.arg(format!("--toggle-collect={function}*"));
-            capture(valgrind.arg(format!("--callgrind-out-file={}", out.display())).arg(build.join(program)))?;
-            // That of the first thread, the program's own.
-            let counted = project::read(&out.with_extension("out-01"))?;
-            let total = counted.lines().find_map(|line| line.strip_prefix("totals: ")?.trim().parse::<f64>().ok());
-            Ok(total.filter(|total| *total > 0.0).ok_or("callgrind has counted nothing")? / times)
-        };
+        let count = |program: &str| Ok::<_, String>(cost::instructions(&build.join(program), function)? / times);
         let (c, cpp) = (count("cost_c")?, count("cost_cpp")?);
         println!("{what:28} {c:7.0} {cpp:7.0}");
         if cpp > c + most {

@@ -2,6 +2,7 @@
 
 pub mod c;
 pub mod consumer;
+pub mod cost;
 pub mod cpp;
 pub mod csharp;
 pub mod godot;
