@@ -1501,9 +1501,10 @@ public:
 
     void release(Slot &slot, std::uint64_t ticket) noexcept
     {
+        // First, since what the callback holds may be a handle of this very slot, which then finds it gone.
+        slot.generation.fetch_add(1, std::memory_order_release);
         slot.callback.reset();
         slot.is_running = slot.is_dropped = slot.is_over = false;
-        slot.generation.fetch_add(1, std::memory_order_release);
         push(slot, index_of(ticket));
     }
 

@@ -390,6 +390,26 @@ TEST(an_ended_watch_is_silent_within_a_batch)
     CHECK_EQUAL(calls, 1);
 }
 
+TEST(a_watch_whose_callback_holds_its_own_handle_frees_its_slot_once)
+{
+    sortie::Client client = make_client();
+    const std::string host = server("").substr(7);
+    for (int i = 0; i < 3; ++i) {
+        auto own = std::make_shared<sortie::Handle>();
+        const sortie::WatchId watch = *client.watch(host, [own](const sortie::Event &) {});
+        *own = client.hold(watch);
+        own.reset();
+        CHECK_DONE(client.unwatch(watch));
+    }
+    // A slot that was freed twice would be given to both of these.
+    int first = 0, second = 0;
+    CHECK_DONE(client.get(server("/bytes/1"), [&](const sortie::Event &event) { first += event.ended(); }));
+    CHECK_DONE(client.get(server("/bytes/2"), [&](const sortie::Event &event) { second += event.ended(); }));
+    poll_until(client, [&] { return first + second == 2; });
+    CHECK_EQUAL(first, 1);
+    CHECK_EQUAL(second, 1);
+}
+
 TEST(thousands_with_callbacks_from_many_threads)
 {
     sortie::Client client = make_answering_client();
