@@ -11,29 +11,23 @@ use std::fs;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use sortie_test_server::pattern_vec;
 use support::*;
 
-/// A certificate for localhost and the names that tests use, believed as its own root. Made once for all tests.
-fn identity() -> &'static Folder {
-    static MADE: OnceLock<Folder> = OnceLock::new();
-    MADE.get_or_init(|| {
-        let folder = Folder::new();
-        let output = Command::new("openssl")
-            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "7"])
-            .args(["-subj", "/CN=sortie nginx test", "-addext", "subjectAltName=DNS:localhost,DNS:a.test,IP:127.0.0.1"])
-            .arg("-keyout")
-            .arg(folder.join("key.pem"))
-            .arg("-out")
-            .arg(folder.join("cert.pem"))
-            .output()
-            .expect("openssl is installed; cargo xtask test sees to it");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        folder
-    })
+/// Makes a certificate for localhost and the names that tests use, believed as its own root: `cert.pem` and `key.pem`.
+fn make_identity(folder: &Folder) {
+    let output = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "7"])
+        .args(["-subj", "/CN=sortie nginx test", "-addext", "subjectAltName=DNS:localhost,DNS:a.test,IP:127.0.0.1"])
+        .arg("-keyout")
+        .arg(folder.join("key.pem"))
+        .arg("-out")
+        .arg(folder.join("cert.pem"))
+        .output()
+        .expect("openssl is installed; cargo xtask test sees to it");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// A running nginx, ended when dropped.
@@ -60,6 +54,7 @@ impl Nginx {
     /// With more directives for all servers and for the one with TLS.
     fn with(all: &str, tls: &str) -> Nginx {
         let folder = Folder::new();
+        make_identity(&folder);
         fs::create_dir(folder.join("www")).unwrap();
         fs::create_dir(folder.join("www/put")).unwrap();
         folder.file("www/small", &pattern_vec(100));
@@ -124,12 +119,12 @@ impl Nginx {
     }
 
     fn trusted(&self) -> Setup {
-        Setup { ca_file: Some(identity().join("cert.pem")), ..Setup::default() }
+        Setup { ca_file: Some(self.folder.join("cert.pem")), ..Setup::default() }
     }
 }
 
 fn configuration(folder: &Folder, ports: [u16; 3], all: &str, tls: &str) -> String {
-    let (here, identity) = (folder.path().display(), identity().path().display());
+    let here = folder.path().display();
     let [secure, plain, plain_http2] = ports;
     let locations = "
         location /put/ { dav_methods PUT; }
@@ -160,8 +155,8 @@ http {{
     # libcurl takes no tickets before TLS 1.3.
     ssl_session_cache shared:test:1m;
     root {here}/www;
-    ssl_certificate {identity}/cert.pem;
-    ssl_certificate_key {identity}/key.pem;
+    ssl_certificate {here}/cert.pem;
+    ssl_certificate_key {here}/key.pem;
     {all}
     server {{
         listen 127.0.0.1:{secure} ssl http2;
