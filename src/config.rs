@@ -304,8 +304,8 @@ pub(crate) fn check_proxy(url: &str) -> Result<(), Refusal> {
     if !matches!(parsed.scheme(), "http" | "https" | "socks4" | "socks4a" | "socks5" | "socks5h") {
         return refuse("must be http, https, socks4, socks4a, socks5 or socks5h");
     }
-    if parsed.host_str().is_none_or(str::is_empty) || url.chars().any(char::is_control) {
-        return refuse("has no host or holds a control character");
+    if parsed.host_str().is_none_or(str::is_empty) || url.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return refuse("has no host, or holds a space or a control character");
     }
     Ok(())
 }

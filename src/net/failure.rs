@@ -20,7 +20,9 @@ pub(crate) fn explain<H: Transfer>(easy: &mut Easy<H>, code: CURLcode, origin: &
     let proxy_status = easy.proxy_status();
     let proxy = easy.used_proxy();
     let refused_by_proxy = proxy && proxy_status != 0 && !(200..300).contains(&proxy_status);
-    let text = easy.take_error_text().unwrap_or_else(|| curl::Error::new(code).description().to_owned());
+    // What libcurl says of fields shows them, and they may be another transfer's on the same connection.
+    let text = easy.take_error_text().filter(|text| !text.contains("HTTP header field"));
+    let text = text.unwrap_or_else(|| curl::Error::new(code).description().to_owned());
     let kind = if refused_by_proxy {
         ErrorKind::Proxy
     } else if is_late_alert(code, &text) {

@@ -65,7 +65,16 @@ pub(super) fn header_goes_along(name: &str, has_body: bool, left_origin: bool) -
 
 /// A URL for messages, without its query, which may hold secrets.
 pub(super) fn shown(url: &Url) -> String {
-    format!("{}{}", url.origin().ascii_serialization(), url.path())
+    let mut shown = url.origin().ascii_serialization();
+    for segment in url.path().split('/').skip(1) {
+        shown.push('/');
+        // What follows a ';' are parameters, such as a session's.
+        match segment.split_once(';') {
+            Some((name, _)) => shown.extend([name, ";..."]),
+            None => shown.push_str(segment),
+        }
+    }
+    shown
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use url::Url;
 
+use super::redirect;
 use crate::config::Config;
 use crate::event::{Producer, TraceLevel};
 use crate::slots::RequestId;
@@ -12,10 +13,27 @@ use crate::slots::RequestId;
 /// How much of a piece of a body is shown.
 const MAX_SHOWN: usize = 256;
 /// Parts of the names of fields, and of a URL's parameters, whose values are nobody else's business.
-const SECRET: [&str; 11] =
-    ["auth", "cookie", "token", "secret", "key", "passw", "pwd", "session", "signature", "credential", "code"];
+const SECRET: [&str; 17] = [
+    "auth",
+    "cookie",
+    "token",
+    "secret",
+    "key",
+    "pass",
+    "pwd",
+    "session",
+    "sig",
+    "credential",
+    "code",
+    "jwt",
+    "assertion",
+    "otp",
+    "csrf",
+    "xsrf",
+    "refresh",
+];
 /// Fields whose values are URLs.
-const URLS: [&str; 4] = ["Location", "Content-Location", "Referer", "Refresh"];
+const URLS: [&str; 3] = ["Location", "Content-Location", "Referer"];
 
 /// What is told, and to whom.
 pub(super) struct Trace {
@@ -55,7 +73,11 @@ impl Trace {
 
     /// A URL without its credentials and fragment, and with nothing of its query but names.
     pub(super) fn url(&self, url: &Url) -> String {
-        let mut shown = format!("{}{}", url.origin().ascii_serialization(), url.path());
+        let mut shown = if self.secrets {
+            format!("{}{}", url.origin().ascii_serialization(), url.path())
+        } else {
+            redirect::shown(url)
+        };
         match url.query() {
             None => {}
             Some(query) if self.secrets => _ = write!(shown, "?{query}"),
@@ -63,9 +85,9 @@ impl Trace {
                 for (n, pair) in query.split('&').enumerate() {
                     shown.push(if n == 0 { '?' } else { '&' });
                     match pair.split_once('=') {
-                        Some((name, _)) => _ = write!(shown, "{name}=..."),
-                        // It may be a token without a name.
-                        None => shown.push_str("..."),
+                        Some((name, value)) if !value.trim_matches('=').is_empty() => _ = write!(shown, "{name}=..."),
+                        // It may be a token without a name, with what fills it up.
+                        _ => shown.push_str("..."),
                     }
                 }
             }
@@ -77,9 +99,11 @@ impl Trace {
     pub(super) fn field(&self, name: &str, value: &str, base: &Url) -> String {
         let is_url = URLS.iter().any(|other| name.eq_ignore_ascii_case(other));
         let lower = name.to_ascii_lowercase();
+        // Other fields, such as Link, may hold URLs too.
+        let holds_url = !is_url && value.contains("://") && value.contains(['?', '@', ';']);
         if self.secrets {
             format!("{name}: {value}")
-        } else if SECRET.iter().any(|part| lower.contains(part)) {
+        } else if holds_url || SECRET.iter().any(|part| lower.contains(part)) {
             format!("{name}: (hidden, {} bytes)", value.len())
         } else if is_url {
             let shown = base.join(value).map_or_else(|_| "(hidden)".to_owned(), |url| self.url(&url));
@@ -131,6 +155,8 @@ mod tests {
             "https://x.test:81/a/b?token=...&page=..."
         );
         assert_eq!(shown("https://x.test/?c2VjcmV0"), "https://x.test/?...");
+        assert_eq!(shown("https://x.test/?c2VjcmV0cw=="), "https://x.test/?...");
+        assert_eq!(shown("https://x.test/a;jsessionid=1/b"), "https://x.test/a;.../b");
         assert_eq!(shown("https://x.test/"), "https://x.test/");
         assert_eq!(trace(true).url(&url("https://u:p@x.test/?token=abc#f")), "https://x.test/?token=abc");
     }
@@ -150,6 +176,8 @@ mod tests {
             assert_eq!(closed.field(name, "top secret", &base), format!("{name}: (hidden, 10 bytes)"));
             assert_eq!(trace(true).field(name, "top secret", &base), format!("{name}: top secret"));
         }
+        let link = "<https://x.test/?page=2&access=1>; rel=next";
+        assert_eq!(closed.field("Link", link, &base), format!("Link: (hidden, {} bytes)", link.len()));
         assert_eq!(closed.field("Accept", "text/html", &base), "Accept: text/html");
         assert_eq!(closed.field("Location", "/b?code=1", &base), "Location: https://x.test/b?code=...");
         assert_eq!(closed.field("location", "https://u:p@y.test/", &base), "location: https://y.test/");
