@@ -19,7 +19,8 @@
 
 /**
  * sortie_event.type: the request has started. With upload progress it comes before connecting, with the body's size;
- * with download progress after the response's headers, which it carries.
+ * with download progress after the response's headers, which it carries. With SORTIE_REQUEST_STREAM_RESPONSE the latter always
+ * comes, so with upload progress there are two.
  */
 #define SORTIE_EVENT_BEGAN 1
 

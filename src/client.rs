@@ -250,29 +250,37 @@ impl Client {
     /// [`Reason::Stale`] once the request's last event has been drained; [`Reason::Argument`] if its body is not streamed,
     /// is finished, or would become longer than it was said to be; [`Reason::BodyTooLarge`] if memory cannot hold it.
     pub fn write_body(&self, id: RequestId, bytes: &[u8]) -> Result<usize, Refusal> {
+        let room = self.with_body(id, bytes.len(), |body| Arc::clone(&body.room))?;
+        let taken = usize::try_from(room.take(bytes.len() as u64)).unwrap_or(0);
+        // Not under the lock, which the frame takes to drain.
+        let mut piece = Vec::new();
+        if piece.try_reserve_exact(taken).is_err() {
+            room.put_back(taken as u64);
+            let message = format!("no memory for {taken} bytes of body");
+            return Err(Refusal::new(Reason::BodyTooLarge, message));
+        }
+        piece.extend_from_slice(bytes.get(..taken).unwrap_or(bytes));
+        if taken > 0 {
+            self.with_body(id, taken, |body| {
+                body.left = body.left.map(|left| left - taken as u64);
+                self.command(Command::WriteBody(id, piece));
+            })?;
+        }
+        Ok(taken)
+    }
+
+    /// Does something to a body that may have so many bytes more.
+    fn with_body<T>(&self, id: RequestId, more: usize, act: impl FnOnce(&mut Outgoing) -> T) -> Result<T, Refusal> {
         let mut streams = self.outgoing.lock();
         let body = streams.get_mut(&id).ok_or_else(|| self.no_stream(id))?;
         let refuse = |what: String| Refusal::new(Reason::Argument, what);
         if body.finished {
             return Err(refuse(format!("the body of request {} is finished", id.number())));
         }
-        if let Some(left) = body.left.filter(|left| bytes.len() as u64 > *left) {
-            return Err(refuse(format!("{} bytes of body, and body_length leaves {left}", bytes.len())));
+        if let Some(left) = body.left.filter(|left| more as u64 > *left) {
+            return Err(refuse(format!("{more} bytes of body, and body_length leaves {left}")));
         }
-        let taken = usize::try_from(body.room.take(bytes.len() as u64)).unwrap_or(0);
-        let mut piece = Vec::new();
-        if piece.try_reserve_exact(taken).is_err() {
-            body.room.put_back(taken as u64);
-            let message = format!("no memory for {taken} bytes of body");
-            return Err(Refusal::new(Reason::BodyTooLarge, message));
-        }
-        piece.extend_from_slice(bytes.get(..taken).unwrap_or(bytes));
-        body.left = body.left.map(|left| left - taken as u64);
-        if taken > 0 {
-            // Under the lock, so that pieces come in the order in which they found room.
-            self.command(Command::WriteBody(id, piece));
-        }
-        Ok(taken)
+        Ok(act(body))
     }
 
     /// Says that a streamed body has come to its end. One whose length was given needs it not.

@@ -20,7 +20,7 @@ use crate::text::Text;
 #[non_exhaustive]
 pub enum EventKind {
     /// The request has started: with upload progress before connecting, with download progress after the response's
-    /// headers, which it carries.
+    /// headers, which it carries. A streamed response's always comes, with upload progress as a second one.
     Began,
     /// Bytes have moved. At most one such event is undrained per request; it has the newest numbers.
     Progress,
@@ -249,6 +249,8 @@ pub struct Timing {
     pub bytes_sent: u64,
 }
 
+/// The longest line of the trace, in bytes.
+const MAX_LINE: usize = 16 << 10;
 /// The most lines of the trace that are undrained.
 const MAX_TRACES: u32 = 4096;
 
@@ -339,7 +341,8 @@ impl Producer {
         self.push_trace(request, user_data, level, line);
     }
 
-    fn push_trace(&self, request: RequestId, user_data: u64, level: TraceLevel, line: String) {
+    fn push_trace(&self, request: RequestId, user_data: u64, level: TraceLevel, mut line: String) {
+        line.truncate(line.floor_char_boundary(MAX_LINE));
         self.common.traces.fetch_add(1, Ordering::Relaxed);
         let response = Response { trace: Some((level, Text::from(line))), ..Response::default() };
         let (kind, network, url) = (EventKind::Trace, Network::default(), Text::from(""));
@@ -396,14 +399,7 @@ impl Consumer {
     fn complete(&self, event: &mut Event) -> bool {
         match event.kind {
             EventKind::Began | EventKind::Data | EventKind::Writable | EventKind::Retry => {
-                // A PROGRESS event before it may have told of what came after it.
-                if let Some(slot) = self.common.slots.get(event.request) {
-                    event.transferred = slot.raise_told(event.transferred);
-                    if event.estimated >= 0 {
-                        let least = i64::try_from(event.transferred).unwrap_or(i64::MAX);
-                        event.estimated = event.estimated.max(least);
-                    }
-                }
+                self.raise_told(event);
             }
             EventKind::Reachability => {
                 let Some(slot) = self.common.slots.get(event.request) else { return false };
@@ -422,10 +418,21 @@ impl Consumer {
             }
             EventKind::Ended => {
                 self.common.undrained.fetch_sub(1, Ordering::Relaxed);
+                self.raise_told(event);
                 self.common.slots.release(event.request);
             }
         }
         true
+    }
+
+    /// A PROGRESS event before this one may have told of what came after it: numbers never go back.
+    fn raise_told(&self, event: &mut Event) {
+        let Some(slot) = self.common.slots.get(event.request) else { return };
+        event.transferred = slot.raise_told(event.transferred);
+        if event.estimated >= 0 {
+            let least = i64::try_from(event.transferred).unwrap_or(i64::MAX);
+            event.estimated = event.estimated.max(least);
+        }
     }
 
     /// Whether `pop` would give an event.

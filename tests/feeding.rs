@@ -5,6 +5,8 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sortie_test_server::{BlackHole, Framing, Outcome, Response, Server, fnv, pattern_vec};
@@ -184,6 +186,73 @@ fn nothing_is_made_again_once_some_of_the_body_is_sent() {
 }
 
 #[test]
+fn a_refusal_after_a_redirect_is_not_followed_by_half_a_body() {
+    // 303, and what it leads to is busy: the first hop would need its body again.
+    let server = Server::builder()
+        .handler(|request, conn| {
+            conn.drain_body()?;
+            let response = match request.path() {
+                "/put" => Response::new(303).header("Location", "/busy"),
+                _ => Response::new(503),
+            };
+            conn.send(&response).map(Some)
+        })
+        .start();
+    let host = Host::new();
+    let put = Req { method: Some("PUT".into()), ..stream(server.url("/put")).max_attempts(3).retry_delay_ms(1) };
+    let id = host.submit(&put);
+    host.write_all(id, b"once");
+    host.finish(id);
+    assert_eq!(host.ended(id).ok(503).attempts, 1);
+    assert_eq!(server.requests().iter().filter(|request| request.target == "/put").count(), 1);
+}
+
+#[test]
+fn a_refusal_while_the_body_is_handed_over_loses_none_of_it() {
+    let refused = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&refused);
+    let server = Server::builder()
+        .handler(move |_, conn| {
+            if !seen.swap(true, Ordering::SeqCst) {
+                // The head, and the rest of the answer only when the program may have handed over more.
+                conn.skip_body();
+                conn.write(b"HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbu")?;
+                conn.flush()?;
+                conn.pause(Duration::from_millis(100))?;
+                conn.write(b"sy")?;
+                return conn.close_lingering().map(Some);
+            }
+            let body = conn.read_body_up_to(1000)?;
+            conn.send(&Response::new(200).body(body)).map(Some)
+        })
+        .start();
+    let host = Host::new();
+    let put = Req { method: Some("PUT".into()), ..stream(server.url("/")).max_attempts(3).retry_delay_ms(1) };
+    let id = host.submit(&put);
+    until("the refusal", || refused.load(Ordering::SeqCst));
+    let_pass(30);
+    host.write_all(id, b"whole");
+    host.finish(id);
+    let ended = host.ended(id);
+    // Made again with all of the body, or not made again.
+    match ended.status {
+        200 => assert_eq!(ended.ok(200).text(), "whole"),
+        _ => assert_eq!(ended.status, 503, "{ended:?}"),
+    }
+}
+
+#[test]
+fn a_stream_tells_of_its_head_beside_the_uploads_size() {
+    let (server, host) = (Server::start(), Host::new());
+    let flags = SORTIE_REQUEST_STREAM_RESPONSE;
+    let upload = Req::new("POST", server.url("/echo")).body("x").flags(flags).progress(SORTIE_PROGRESS_UPLOAD);
+    let events = host.events(host.submit(&upload));
+    let began: Vec<i32> =
+        events.iter().filter(|event| event.kind == SORTIE_EVENT_BEGAN).map(|event| event.status).collect();
+    assert_eq!(began, [0, 200]);
+}
+
+#[test]
 fn a_connection_that_had_died_is_found_out_before_anything_is_sent() {
     let server = Server::builder()
         .handler(|_, conn| {
@@ -195,7 +264,8 @@ fn a_connection_that_had_died_is_found_out_before_anything_is_sent() {
         .start();
     let host = Host::new();
     for n in 0..20_u8 {
-        let id = host.submit(&stream(server.url("/")));
+        let method = if n % 2 == 0 { "POST" } else { "PUT" };
+        let id = host.submit(&Req { method: Some(method.into()), ..stream(server.url("/")) });
         host.write_all(id, &[n; 10]);
         host.finish(id);
         let ended = host.ended(id);

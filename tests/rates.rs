@@ -5,6 +5,9 @@
 
 mod support;
 
+use std::thread;
+use std::time::Duration;
+
 use sortie_test_server::{Server, fnv, pattern_vec};
 use support::*;
 
@@ -64,22 +67,31 @@ fn a_streamed_body_and_a_streamed_response_keep_to_their_rates() {
     assert_eq!(events.iter().map(|event| event.bytes().len()).sum::<usize>(), 300_000);
 }
 
+/// How far each has come when the first ends, all with progress.
+fn when_one_has_ended(host: &Host, ids: &[u64]) -> Vec<u64> {
+    let mut far = vec![0; ids.len()];
+    let mut ended = false;
+    while !ended {
+        host.next_event(|_, event| {
+            let at = ids.iter().position(|id| *id == event.request).unwrap();
+            // The end tells of the response.
+            ended = event.kind == SORTIE_EVENT_ENDED;
+            if !ended {
+                far[at] = event.transferred;
+            }
+        });
+    }
+    far
+}
+
 #[test]
 fn all_together_keep_to_the_clients_rate_and_share_it_fairly() {
     let server = Server::start();
     let host = Setup { receive_rate: 2_000_000, ..Setup::default() }.start();
     let request = Req::get(server.url("/bytes/300000")).progress(SORTIE_PROGRESS_DOWNLOAD);
     let ids: Vec<u64> = (0..8).map(|_| host.submit(&request)).collect();
-    let mut far = vec![0; ids.len()];
-    let mut ended = false;
-    while !ended {
-        host.next_event(|_, event| {
-            let at = ids.iter().position(|id| *id == event.request).unwrap();
-            far[at] = event.transferred;
-            ended = event.kind == SORTIE_EVENT_ENDED;
-        });
-    }
     // When the first has all, no other is far behind.
+    let far = when_one_has_ended(&host, &ids);
     assert!(far.iter().all(|far| *far >= 200_000), "{far:?}");
     let mut longest = 0;
     let mut left = ids.len() - 1;
@@ -105,6 +117,47 @@ fn uploads_share_the_clients_rate() {
     let longest = events.iter().map(|event| took_ms(event.ok(200))).max().unwrap();
     assert!(longest >= 300, "400 KB at 1 MB/s took {longest} ms");
     assert!(server.requests().iter().all(|request| request.body_fnv == fnv(&body)));
+}
+
+#[test]
+fn uploads_and_mocks_take_turns() {
+    let server = Server::start();
+    let host = Setup { send_rate: 1_000_000, receive_rate: 1_000_000, ..Setup::default() }.start();
+    let body = pattern_vec(100_000);
+    let upload = Req::new("POST", server.url("/upload")).body(body).progress(SORTIE_PROGRESS_UPLOAD);
+    let ids: Vec<u64> = (0..4).map(|_| host.submit(&upload)).collect();
+    let far = when_one_has_ended(&host, &ids);
+    assert!(far.iter().all(|far| *far >= 50_000), "{far:?}");
+    host.drain();
+    host.mock(&Mock::new("http://mocked/*").body(pattern_vec(150_000)));
+    let down = Req::get("http://mocked/").progress(SORTIE_PROGRESS_DOWNLOAD);
+    let ids: Vec<u64> = (0..4).map(|_| host.submit(&down)).collect();
+    let far = when_one_has_ended(&host, &ids);
+    assert!(far.iter().all(|far| *far >= 80_000), "{far:?}");
+}
+
+#[test]
+fn what_sends_nothing_does_not_wait_for_the_limit_on_uploads() {
+    let server = Server::start();
+    let host = Setup { send_rate: 1, ..Setup::default() }.start();
+    let up = host.submit(&Req::new("POST", server.url("/upload")).body(pattern_vec(10_000)));
+    until("the first piece", || host.stats().bytes_sent > 0);
+    host.mock(&Mock::new("http://mocked/*").body("x"));
+    host.fetch(&Req::get("http://mocked/")).ok(200);
+    host.cancel(up);
+    host.ended(up).failed(SORTIE_ERROR_CANCELLED);
+}
+
+#[test]
+fn setting_the_same_rate_again_and_again_changes_nothing() {
+    let (server, host) = (Server::start(), Host::new());
+    let id = host.submit(&Req::get(server.url("/bytes/100000")).receive_rate(200_000));
+    while host.stats().undrained == 0 {
+        host.set_rate(id, 200_000, 0);
+        thread::sleep(Duration::from_millis(1));
+    }
+    let event = host.ended(id);
+    assert!(took_ms(event.ok(200)) >= 300, "{event:?}");
 }
 
 #[test]

@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::body::source::{BodyLength, Pull, copy};
 
+/// Pieces are joined up to this.
+const MERGED: usize = 16 << 10;
+
 /// How much more of a body may be handed over. The program's threads take of it, the worker gives back what it has sent.
 pub(crate) struct Room {
     free: AtomicU64,
@@ -34,7 +37,11 @@ impl Room {
         }
         self.wanted.store(true, Ordering::SeqCst);
         // What was given back just before nobody has been told of.
-        taken + self.grab(count - taken)
+        let taken = taken + self.grab(count - taken);
+        if taken == count {
+            self.wanted.store(false, Ordering::SeqCst);
+        }
+        taken
     }
 
     /// The event that tells of room has been drained.
@@ -94,7 +101,20 @@ impl Feed {
     }
 
     pub(crate) fn push(&mut self, bytes: Vec<u8>) {
-        self.chunks.push_back(bytes);
+        match self.chunks.back_mut() {
+            // Many small pieces would take up more than they hold.
+            Some(last) if last.len() + bytes.len() <= MERGED => last.extend_from_slice(&bytes),
+            _ => self.chunks.push_back(bytes),
+        }
+    }
+
+    /// Whether there is nothing more to send.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.chunks.is_empty() && self.is_whole()
+    }
+
+    fn is_whole(&self) -> bool {
+        self.finished || self.length.is_some_and(|length| self.sent >= length)
     }
 
     /// There is no more to come.
@@ -120,8 +140,7 @@ impl Feed {
                 self.at = 0;
             }
         }
-        let whole = self.finished || self.length.is_some_and(|length| self.sent >= length);
-        if count == 0 && !whole {
+        if count == 0 && !self.is_whole() {
             return Pull::Wait;
         }
         self.sent += count as u64;

@@ -62,6 +62,16 @@ impl Source {
         }
     }
 
+    /// Whether all of it has been given.
+    pub(crate) fn is_at_end(&self) -> bool {
+        match self {
+            Source::None => true,
+            Source::Bytes { bytes, at } => *at >= (**bytes).as_ref().len(),
+            Source::File(file) => file.chunks.is_empty() && file.next_arrival >= file.length,
+            Source::Stream(feed) => feed.borrow().is_at_end(),
+        }
+    }
+
     /// Whether it cannot be sent again from its start.
     pub(crate) fn is_spent(&self) -> bool {
         matches!(self, Source::Stream(feed) if feed.borrow().is_spent())

@@ -47,7 +47,8 @@ pub const SORTIE_RESULT_SHUTDOWN: sortie_result = -16;
 pub const SORTIE_RESULT_INTERNAL: sortie_result = -17;
 
 /// sortie_event.type: the request has started. With upload progress it comes before connecting, with the body's size;
-/// with download progress after the response's headers, which it carries.
+/// with download progress after the response's headers, which it carries. With SORTIE_REQUEST_STREAM_RESPONSE the latter always
+/// comes, so with upload progress there are two.
 pub const SORTIE_EVENT_BEGAN: u32 = 1;
 /// sortie_event.type: bytes have moved. At most one is undrained per request, and its numbers are the newest.
 pub const SORTIE_EVENT_PROGRESS: u32 = 2;

@@ -197,8 +197,9 @@ pub(super) struct Flow {
     pub(super) received: u64,
     /// The same, of this hop alone and whatever became of them.
     pub(super) came: u64,
-    /// Bytes of the request's body that libcurl has taken.
+    /// Bytes of the request's body that libcurl has taken, and all that went if it took some twice.
     pub(super) sent: u64,
+    pub(super) went: u64,
     /// What a callback found wrong; libcurl then ends the transfer.
     pub(super) failure: Option<Failure>,
     /// What it may take of the bandwidth.
@@ -225,8 +226,9 @@ pub(super) struct Flow {
     /// It comes from the cache, and was found to hold.
     pub(super) from_cache: bool,
     pub(super) revalidated: bool,
-    /// BEGAN has been sent.
+    /// BEGAN has been sent, and one with the head of a response.
     pub(super) began: bool,
+    pub(super) head_told: bool,
     /// The furthest that progress was told of: it never goes back, even when a body is sent again.
     pub(super) told: u64,
 }
@@ -277,6 +279,7 @@ impl Flow {
             received: 0,
             came: 0,
             sent: 0,
+            went: 0,
             failure: None,
             receive_share: Share::new(request.rates.receive),
             send_share: Share::new(request.rates.send),
@@ -294,6 +297,7 @@ impl Flow {
             from_cache: false,
             revalidated: false,
             began: false,
+            head_told: false,
             told: 0,
         }
     }
@@ -418,9 +422,13 @@ impl Flow {
         } else if !self.prepare_body(outlet) {
             return false;
         }
-        let tells = self.progress == Progress::Download || self.stream_window.is_some();
-        if tells && !self.began && self.again.is_none() {
-            self.began = true;
+        // A stream tells of its head even if the request's body has been told of.
+        let tells = match self.stream_window {
+            Some(_) => !self.head_told,
+            None => self.progress == Progress::Download && !self.began,
+        };
+        if tells && self.again.is_none() {
+            (self.began, self.head_told) = (true, true);
             self.tell_began(outlet);
         }
         true
@@ -695,9 +703,14 @@ impl Flow {
             self.send_paused = true;
             return Err(ReadError::Pause);
         }
+        let streamed = matches!(self.source, Source::Stream(_));
+        if streamed && self.again.is_some() {
+            // The next attempt needs it from its start.
+            return Err(ReadError::Abort);
+        }
         let now = outlet.now.get();
         let mut lines = outlet.lines.borrow_mut();
-        if lines.send.must_wait(self.id, &mut self.send_share, now) {
+        if !self.from_cache && !self.source.is_at_end() && lines.send.must_wait(self.id, &mut self.send_share, now) {
             self.send_paused = true;
             return Err(ReadError::Pause);
         }
@@ -720,6 +733,7 @@ impl Flow {
                     outlet.tell(TraceLevel::Details, (self.id, self.user_data), |_| Trace::piece("sent", sent));
                 }
                 self.sent += count as u64;
+                self.went += count as u64;
                 outlet.bytes_sent.set(outlet.bytes_sent.get() + count as u64);
                 if self.progress == Progress::Upload && count > 0 {
                     self.tell_progress(outlet);
@@ -822,7 +836,9 @@ impl Transfer for Exchange {
         self.guarded(false, |flow, outlet| {
             flow.last_activity = outlet.now.get();
             if !flow.connected {
-                if !flow.idempotent && flow.connection.is_some_and(Connection::is_stale) {
+                // What is sent once only must not go to a connection that is dead.
+                let once = !flow.idempotent || matches!(flow.source, Source::Stream(_));
+                if once && flow.connection.is_some_and(Connection::is_stale) {
                     flow.stale = true;
                     return false;
                 }

@@ -66,8 +66,9 @@ pub(super) struct Job {
     left_origin: bool,
     /// Told apart from earlier attempts by what the disk does for it.
     pub(super) attempt: u32,
-    /// BEGAN has been sent.
+    /// BEGAN has been sent, and one with the head of a response.
     pub(super) began: bool,
+    pub(super) head_told: bool,
     /// How far progress was told of.
     pub(super) told: u64,
     pub(super) submitted: Duration,
@@ -142,6 +143,7 @@ impl Job {
             left_origin: false,
             attempt: 0,
             began: false,
+            head_told: false,
             told: 0,
             submitted,
             started: None,
@@ -436,7 +438,9 @@ impl Job {
                 let step = match flow {
                     Some(flow) if flow.connected || flow.from_cache => {
                         // Who waits for us does not stall.
-                        let waits = flow.paused || flow.receive_paused || flow.send_paused;
+                        // A server that has refused does not wait for the rest of the body.
+                        let sends = flow.send_paused && flow.status < 300;
+                        let waits = flow.paused || flow.receive_paused || sends;
                         let since = if waits { now } else { flow.last_activity };
                         after(since, request.stall_timeout.or(config.stall_timeout), ErrorKind::Stalled)
                     }

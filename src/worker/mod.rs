@@ -349,8 +349,11 @@ impl Worker {
     /// Measures how fast bodies come and go.
     fn measure(&mut self) {
         let now = self.now();
-        let received = self.receive_meter.note(self.outlet.bytes_received.get(), now);
-        let sent = self.send_meter.note(self.outlet.bytes_sent.get(), now);
+        let mut received = self.receive_meter.note(self.outlet.bytes_received.get(), now);
+        let mut sent = self.send_meter.note(self.outlet.bytes_sent.get(), now);
+        if self.suspended() {
+            (received, sent) = (0, 0);
+        }
         self.counters.receive_rate.store(received, Ordering::Relaxed);
         self.counters.send_rate.store(sent, Ordering::Relaxed);
     }
@@ -438,9 +441,12 @@ impl Worker {
         change(&mut feed.borrow_mut());
         if let State::Running(peer) = &mut job.state
             && !suspended
-            && peer.flow().is_some_and(|flow| flow.send_paused && !flow.paused)
+            && let Some(flow) = peer.flow_mut().filter(|flow| flow.send_paused && !flow.paused)
         {
-            go_on(peer, now);
+            // What the other direction waits for has not changed.
+            (flow.send_paused, flow.last_activity) = (false, now);
+            let receive_paused = flow.receive_paused;
+            peer.pause(receive_paused, false);
         }
     }
 
@@ -857,10 +863,10 @@ impl Worker {
         flow.resumable = job.request.resume;
         flow.paused = job.paused;
         flow.left = job.left.as_ref().map(|(left, _)| left.clone());
-        (flow.began, flow.told) = (job.began, job.told);
+        (flow.began, flow.head_told, flow.told) = (job.began, job.head_told, job.told);
         flow.attempt = job.attempt;
         flow.effective_url = job.effective_url();
-        flow.backoff = job.backoff.filter(|_| job.may_be_sent_twice());
+        flow.backoff = job.backoff.filter(|_| job.may_be_sent_twice() && !job.body_is_spent());
         flow.owner = job.owner;
         if job.place.is_some_and(|host| self.admission.shares_connections(host)) {
             flow.max_connections = MAX_HTTP2_CONNECTIONS;
@@ -926,8 +932,11 @@ impl Worker {
     /// Lets transfers go on whose turn it is within the limits on bandwidth.
     fn feed_limited(&mut self) {
         let now = self.now();
-        while !self.suspended() {
-            let Some(id) = self.outlet.lines.borrow_mut().next(now) else { return };
+        if self.suspended() {
+            return;
+        }
+        let next = self.outlet.lines.borrow_mut().next(now);
+        for id in next {
             if let Some(Job { state: State::Running(peer), .. }) = self.job(id) {
                 go_on(peer, now);
             }
@@ -1094,9 +1103,10 @@ impl Worker {
 
     /// Takes over from the flow of a hop that is over how far it has come, why it failed, and where it leads instead.
     fn take_outcome(&self, job: &mut Job, flow: &mut Flow) -> (Option<Failure>, Option<String>) {
-        (job.began, job.told, job.streamed) = (flow.began, flow.told, flow.has_streamed());
+        (job.began, job.head_told, job.told) = (flow.began, flow.head_told, flow.told);
+        job.streamed = flow.has_streamed();
         job.timing.bytes_received += flow.came;
-        job.timing.bytes_sent += flow.sent;
+        job.timing.bytes_sent += flow.went;
         // What it has written is of the file that there is now, to be gone on with.
         job.afresh &= !matches!(flow.sink, Sink::File(_));
         if let Source::File(_) = flow.source {
@@ -1318,13 +1328,14 @@ impl Worker {
 
     fn end_with_file(&mut self, job: &mut Job, flow: Option<Box<Flow>>, failure: Option<Failure>, file: Option<Text>) {
         self.leave_place(job);
-        self.live = self.live.saturating_sub(1);
         let now = self.now();
         let (transferred, estimated) = flow.as_ref().map_or((job.told, -1), |flow| flow.counts());
         let mut response = match flow {
             Some(mut flow) => exchange::response_of(&mut flow, failure.is_none().then_some(&self.budget)),
             None => Response::default(),
         };
+        // From here on it ends here, and not by being dropped.
+        self.live = self.live.saturating_sub(1);
         response.file = file;
         let started = job.started.unwrap_or(now);
         job.timing.queued = started.saturating_sub(job.submitted);

@@ -25,6 +25,9 @@ struct Pace {
 
 impl Pace {
     fn set(&mut self, rate: u64, now: Duration) {
+        if rate == self.rate {
+            return;
+        }
         // What was taken at another rate is not made up for at this one.
         *self = Pace { rate, ready: self.ready.min(now) };
     }
@@ -112,17 +115,19 @@ impl Line {
         self.pace.set(rate, now);
     }
 
-    /// Who may go on now. It may have ended, or not have waited any more.
-    pub(super) fn next(&mut self, now: Duration) -> Option<RequestId> {
-        if self.slow.first().is_some_and(|(at, _)| *at <= now) {
-            return self.slow.pop_first().map(|(_, id)| id);
+    /// Who may go on now: all whose own wait is over, and one of those who wait for their turn, since it may take only later
+    /// in this turn of the worker. It may have ended, or not have waited any more.
+    fn next(&mut self, now: Duration, next: &mut Vec<RequestId>) {
+        while let Some((_, id)) = self.slow.first().copied().filter(|(at, _)| *at <= now) {
+            self.slow.pop_first();
+            next.push(id);
         }
-        if !self.pace.is_ready(now) {
-            return None;
+        if self.pace.is_ready(now)
+            && let Some((had, id)) = self.queue.pop_first()
+        {
+            self.floor = had;
+            next.push(id);
         }
-        let (had, id) = self.queue.pop_first()?;
-        self.floor = had;
-        Some(id)
     }
 
     /// When somebody may go on.
@@ -152,8 +157,12 @@ impl Lines {
         self.send.set(rates.send, now);
     }
 
-    pub(super) fn next(&mut self, now: Duration) -> Option<RequestId> {
-        self.receive.next(now).or_else(|| self.send.next(now))
+    /// Who may go on now.
+    pub(super) fn next(&mut self, now: Duration) -> Vec<RequestId> {
+        let mut next = Vec::new();
+        self.receive.next(now, &mut next);
+        self.send.next(now, &mut next);
+        next
     }
 
     pub(super) fn due(&self) -> Option<Duration> {
@@ -237,7 +246,11 @@ mod tests {
         let mut now = from;
         let mut going: Vec<RequestId> = shares.iter().map(|(id, ..)| *id).collect();
         while now < from + Duration::from_secs(seconds) {
-            while let Some(id) = going.pop().or_else(|| line.next(now)) {
+            loop {
+                if going.is_empty() {
+                    line.next(now, &mut going);
+                }
+                let Some(id) = going.pop() else { break };
                 let Some(at) = shares.iter().position(|(other, ..)| *other == id) else { continue };
                 let (id, share, piece) = &mut shares[at];
                 while !line.must_wait(*id, share, now) {

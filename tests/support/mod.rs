@@ -830,6 +830,7 @@ fn copy_timing(event: &sortie_event) -> Option<Timing> {
 struct Seen {
     user_data: u64,
     began: bool,
+    head_told: bool,
     ended: bool,
     any: bool,
     transferred: u64,
@@ -859,7 +860,12 @@ impl Ledger {
         assert!(!seen.any || seen.user_data == event.user_data, "user data changed: {event:?}");
         assert!(event.transferred >= seen.transferred, "went back from {}: {event:?}", seen.transferred);
         match event.kind {
-            SORTIE_EVENT_BEGAN => assert!(!std::mem::replace(&mut seen.began, true), "a second BEGAN: {event:?}"),
+            // One of an upload, one of a stream's head: once each.
+            SORTIE_EVENT_BEGAN => {
+                let first = event.status == 0 && !seen.began || event.status != 0 && !seen.head_told;
+                assert!(first, "a second BEGAN: {event:?}");
+                (seen.began, seen.head_told) = (true, seen.head_told || event.status != 0);
+            }
             SORTIE_EVENT_PROGRESS | SORTIE_EVENT_DATA => assert!(seen.began, "before BEGAN: {event:?}"),
             SORTIE_EVENT_REACHABILITY | SORTIE_EVENT_RETRY | SORTIE_EVENT_WRITABLE => {}
             _ => {

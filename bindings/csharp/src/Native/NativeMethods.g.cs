@@ -44,7 +44,8 @@ namespace Sortie.Native
         internal const int SORTIE_OK = 0;
         /// <summary>
         ///  sortie_event.type: the request has started. With upload progress it comes before connecting, with the body's size;
-        ///  with download progress after the response's headers, which it carries.
+        ///  with download progress after the response's headers, which it carries. With SORTIE_REQUEST_STREAM_RESPONSE the latter always
+        ///  comes, so with upload progress there are two.
         /// </summary>
         internal const uint SORTIE_EVENT_BEGAN = 1;
         /// <summary>
