@@ -285,6 +285,11 @@ namespace Sortie
             }
             try
             {
+                if (stream != null && response.Error == SortieError.None && !opening!.Task.IsCompleted)
+                {
+                    // Nothing told of its headers before. The end has them too.
+                    opening.TrySetResult(new StreamedResponse(happened, this, stream));
+                }
                 Ended?.Invoke(this, new EndedEventArgs(response));
             }
             finally

@@ -42,6 +42,20 @@ namespace Sortie.Tests
             }
         }
 
+        public static void a_stream_opens_whatever_its_progress()
+        {
+            using SortieClient client = Support.Client();
+            foreach (ProgressDirection direction in new[] { ProgressDirection.Download, ProgressDirection.Upload })
+            {
+                Request request = new Request("POST", Support.Url("/upload")) { Body = new byte[100_000], Progress = direction };
+                using StreamedResponse response = Support.Finish(client, client.OpenAsync(request));
+                Check.Equal(200, response.Status);
+                byte[] buffer = new byte[1000];
+                int read = Support.Finish(client, response.Body.ReadAsync(buffer, 0, buffer.Length));
+                Check.That(System.Text.Encoding.ASCII.GetString(buffer, 0, read).StartsWith("100000 "), "the body follows");
+            }
+        }
+
         public static void a_stream_that_is_not_read_holds_its_window_and_no_more()
         {
             using SortieClient client = Support.Client();
