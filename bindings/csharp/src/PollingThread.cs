@@ -31,18 +31,47 @@ namespace Sortie
         private static void Run(object? argument)
         {
             SortieClient client = (SortieClient)argument!;
-            try
+            int failures = 0;
+            while (!client.IsDisposed)
             {
-                while (true)
+                try
                 {
                     client.Wait(Slice);
-                    client.Poll();
+                    if (!client.PollUnlessPolled())
+                    {
+                        // The program polls as well.
+                        Thread.Sleep(1);
+                    }
+                    failures = 0;
+                }
+                catch (ObjectDisposedException) when (client.IsDisposed)
+                {
+                    // That is how it ends.
+                }
+                catch (Exception failure) when (!(failure is ThreadAbortException))
+                {
+                    Report(client, failure);
+                    // Lest one that comes again and again takes a processor.
+                    Thread.Sleep(Math.Min(failures++, 250));
                 }
             }
-            catch (ObjectDisposedException)
+        }
+
+        /// <summary>A handler's exception must end neither the thread, on which others wait, nor the process.</summary>
+        private static void Report(SortieClient client, Exception failure)
+        {
+            try
             {
-                // That is how it ends.
+                if (client.TellFailure(failure))
+                {
+                    return;
+                }
             }
+            catch (Exception another)
+            {
+                failure = new AggregateException(failure, another);
+            }
+            Console.Error.WriteLine($"Sortie: a handler has thrown: {failure}");
         }
 
         public void Dispose()

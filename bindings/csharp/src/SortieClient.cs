@@ -30,6 +30,7 @@ namespace Sortie
         private ulong lastKey;
         private int pollingThread;
         private volatile bool disposed;
+        private readonly bool asksForEncodings;
 
         /// <summary>Makes a client.</summary>
         /// <exception cref="ArgumentException">an option is wrong; its message names it</exception>
@@ -42,6 +43,7 @@ namespace Sortie
                 string message = $"the library sortie {SortieLibrary.Version} is older than this binding";
                 throw new SortieException(SortieResult.StructSize, message);
             }
+            asksForEncodings = options != null && !Decodes(options.DefaultHeaders);
             using NativeArena arena = new NativeArena();
             handle.Create(options == null ? null : options.Describe(arena));
         }
@@ -234,10 +236,25 @@ namespace Sortie
         /// <exception cref="ObjectDisposedException">the client is disposed of</exception>
         public int Poll()
         {
+            return Tell(false);
+        }
+
+        /// <summary>As <see cref="Poll"/>; gives false instead of throwing while another thread is in there.</summary>
+        internal bool PollUnlessPolled()
+        {
+            return Tell(true) >= 0;
+        }
+
+        private int Tell(bool givesWay)
+        {
             using ClientHandle.Use use = handle.Hold();
             int polling = Interlocked.CompareExchange(ref pollingThread, Environment.CurrentManagedThreadId, 0);
             if (polling != 0)
             {
+                if (givesWay)
+                {
+                    return -1;
+                }
                 throw new InvalidOperationException(polling == Environment.CurrentManagedThreadId
                     ? "Poll() was called inside Poll()"
                     : "another thread is in Poll(), which takes one thread at a time");
@@ -280,6 +297,37 @@ namespace Sortie
                 throw new AggregateException(failures);
             }
             return count;
+        }
+
+        internal bool IsDisposed => disposed;
+
+        /// <summary>What came out of a poll that is not the program's own.</summary>
+        internal event Action<Exception>? PollFailed;
+
+        /// <summary>Whether somebody hears of it.</summary>
+        internal bool TellFailure(Exception failure)
+        {
+            Action<Exception>? handler = PollFailed;
+            handler?.Invoke(failure);
+            return handler != null;
+        }
+
+        /// <summary>The library decodes what it has asked for itself, and leaves alone what the program has asked for.</summary>
+        internal bool Decodes(Request request)
+        {
+            return !asksForEncodings && Decodes(request.Headers);
+        }
+
+        private static bool Decodes(HeaderList headers)
+        {
+            foreach (KeyValuePair<string, string> header in headers)
+            {
+                if (string.Equals(header.Key, "Accept-Encoding", StringComparison.OrdinalIgnoreCase))
+                {
+                    return false;
+                }
+            }
+            return true;
         }
 
         internal bool IsPolledHere => Volatile.Read(ref pollingThread) == Environment.CurrentManagedThreadId;

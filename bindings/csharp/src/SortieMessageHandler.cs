@@ -14,8 +14,8 @@ namespace Sortie
     /// </summary>
     /// <remarks>
     /// Time limits are HttpClient's: those of the client on a request's total time do not apply. Bodies of responses are
-    /// decompressed, redirects followed and cookies kept by Sortie. Tasks go on where they would with any handler, not in
-    /// Poll().
+    /// decompressed unless the request or the client's default headers have an Accept-Encoding, redirects followed
+    /// and cookies kept by Sortie. Tasks go on where they would with any handler, not in Poll().
     /// </remarks>
     public sealed class SortieMessageHandler : HttpMessageHandler
     {
@@ -36,6 +36,16 @@ namespace Sortie
 
         /// <summary>The client, for its cookies, cache, mocks and statistics. One that is the handler's own is not to be polled.</summary>
         public SortieClient Client { get; }
+
+        /// <summary>
+        /// Is told on the handler's own thread what handlers of <see cref="Client"/> have thrown there; without a listener, the
+        /// error stream is. The thread goes on in either case.
+        /// </summary>
+        public event Action<Exception> PollFailed
+        {
+            add => Client.PollFailed += value;
+            remove => Client.PollFailed -= value;
+        }
 
         /// <summary>Whether to follow redirects.</summary>
         public bool AllowAutoRedirect { get; set; } = true;
@@ -59,11 +69,13 @@ namespace Sortie
                 CancellationToken = cancellationToken,
                 Open = true,
                 ContinueElsewhere = true,
+                // Whoever reads a body may hold nothing but that.
+                KeepAlive = thread,
             };
             try
             {
                 Task<StreamedResponse> opening = Client.Start(translated, options).Opening;
-                return Translate(await opening.ConfigureAwait(false), request);
+                return Translate(await opening.ConfigureAwait(false), request, Client.Decodes(translated));
             }
             catch (Exception failure) when (failure is SortieException || failure is System.IO.IOException)
             {
@@ -111,7 +123,7 @@ namespace Sortie
             }
         }
 
-        private static HttpResponseMessage Translate(StreamedResponse response, HttpRequestMessage request)
+        private static HttpResponseMessage Translate(StreamedResponse response, HttpRequestMessage request, bool decodes)
         {
             HttpResponseMessage message = new HttpResponseMessage((HttpStatusCode)response.Status)
             {
@@ -129,7 +141,7 @@ namespace Sortie
                 request.RequestUri = url;
             }
             // What HttpClientHandler does with what it has decompressed.
-            bool decoded = response.Headers["Content-Encoding"] != null;
+            bool decoded = decodes && response.Headers["Content-Encoding"] != null;
             foreach (KeyValuePair<string, string> header in response.Headers)
             {
                 if (decoded && (Is(header.Key, "Content-Encoding") || Is(header.Key, "Content-Length")))

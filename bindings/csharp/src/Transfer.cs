@@ -25,6 +25,7 @@ namespace Sortie
         private bool pausedByProgram;
         private bool pausedByStream;
         private CancellationTokenRegistration registration;
+        private object? keptAlive;
         private BodyPump? pump;
         private Exception? bodyFailure;
         private bool ended;
@@ -36,6 +37,7 @@ namespace Sortie
             UserData = request.UserData;
             cancellationToken = options.CancellationToken;
             progress = options.Progress;
+            keptAlive = options.KeepAlive;
             TaskCreationOptions creation =
                 options.ContinueElsewhere ? TaskCreationOptions.RunContinuationsAsynchronously : TaskCreationOptions.None;
             completion = new TaskCompletionSource<Response>(creation);
@@ -341,6 +343,7 @@ namespace Sortie
                 ended = true;
                 old = registration;
                 registration = default;
+                keptAlive = null;
             }
             old.Dispose();
             pump?.End();
@@ -356,6 +359,9 @@ namespace Sortie
 
         /// <summary>The body is read as a stream.</summary>
         internal bool Open;
+
+        /// <summary>What must not be collected before it ends: who polls for it.</summary>
+        internal object? KeepAlive;
 
         /// <summary>What awaits its tasks does not go on inside Poll().</summary>
         internal bool ContinueElsewhere;

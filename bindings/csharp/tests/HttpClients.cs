@@ -1,4 +1,5 @@
 using System;
+using System.Collections.Generic;
 using System.IO;
 using System.Linq;
 using System.Net;
@@ -100,6 +101,105 @@ namespace Sortie.Tests
             using HttpResponseMessage response = Support.Result(http.GetAsync(Support.Url("/gzip?bytes=50000")));
             Check.Equal(50_000, Support.Result(response.Content.ReadAsByteArrayAsync()).Length);
             Check.Equal(0, response.Content.Headers.ContentEncoding.Count);
+        }
+
+        public static void contents_asked_for_as_they_are_keep_their_encoding()
+        {
+            using HttpClient http = Http();
+            http.DefaultRequestHeaders.AcceptEncoding.ParseAdd("gzip");
+            ClientOptions options = new ClientOptions { Proxy = "" };
+            options.DefaultHeaders.Add("accept-encoding", "gzip");
+            using HttpClient other = new HttpClient(new SortieMessageHandler(options));
+            foreach (HttpClient asking in new[] { http, other })
+            {
+                using HttpResponseMessage response = Support.Result(asking.GetAsync(Support.Url("/gzip?bytes=50000")));
+                Check.Equal("gzip", response.Content.Headers.ContentEncoding.Single());
+                byte[] bytes = Support.Result(response.Content.ReadAsByteArrayAsync());
+                Check.Equal((byte)0x1f, bytes[0]);
+                Check.Equal((long)bytes.Length, response.Content.Headers.ContentLength!.Value);
+            }
+        }
+
+        public static void handlers_that_throw_leave_the_thread_alive()
+        {
+            SortieMessageHandler handler = new SortieMessageHandler(new ClientOptions { Proxy = "" });
+            using HttpClient http = new HttpClient(handler);
+            List<Exception> told = new List<Exception>();
+            handler.PollFailed += failure =>
+            {
+                lock (told)
+                {
+                    told.Add(failure);
+                }
+            };
+            foreach (Exception thrown in new Exception[] { new FormatException(), new ObjectDisposedException("theirs") })
+            {
+                handler.Client.Start(new Request(Support.Url("/bytes/1")), transfer => transfer.Ended += (_, end) =>
+                {
+                    end.Response.Dispose();
+                    throw thrown;
+                });
+                Support.Eventually(
+                    () =>
+                    {
+                        lock (told)
+                        {
+                            return told.Contains(thrown);
+                        }
+                    },
+                    "it is told");
+                Check.Equal("GET", Support.Result(http.GetStringAsync(Support.Url("/method"))));
+            }
+            // Polling beside it is not forbidden here: whoever comes second gives way, or is refused.
+            Task<string> text = http.GetStringAsync(Support.Url("/drip?bytes=20&delay=5"));
+            while (!text.IsCompleted)
+            {
+                try
+                {
+                    handler.Client.Poll();
+                }
+                catch (InvalidOperationException)
+                {
+                    Thread.Yield();
+                }
+            }
+            Support.Result(text);
+            Check.Equal(2, told.Count);
+        }
+
+        public static void a_body_outlives_a_collected_handler()
+        {
+            int before = Support.LibraryThreads();
+            string name = "csharp" + Guid.NewGuid();
+            Stream stream = Support.Elsewhere(() =>
+            {
+                Task<HttpResponseMessage> task =
+                    Http().GetAsync(Support.Url($"/held/{name}?bytes=1000&sent=400"), HttpCompletionOption.ResponseHeadersRead);
+                return Support.Result(Support.Result(task).Content.ReadAsStreamAsync());
+            });
+            Support.Collect();
+            using (HttpClient other = Http())
+            {
+                Support.Result(other.GetStringAsync(Support.Url("/open/" + name)));
+            }
+            byte[] buffer = new byte[1000];
+            int length = 0;
+            int read;
+            while ((read = stream.Read(buffer, 0, buffer.Length)) > 0)
+            {
+                length += read;
+                Support.Collect();
+            }
+            Check.Equal(1000, length);
+            stream.Dispose();
+            stream = null!;
+            Support.Eventually(
+                () =>
+                {
+                    Support.Collect();
+                    return Support.LibraryThreads() <= before;
+                },
+                "the threads have ended");
         }
 
         public static void contents_are_read_as_they_come()
