@@ -32,6 +32,9 @@ namespace Sortie.Unity.Tests
                 a_destroyed_one_is_replaced,
                 a_handler_destroys_it,
                 options_can_be_changed,
+                options_that_come_too_late_are_warned_of,
+                a_client_that_cannot_be_made_says_why,
+                a_component_that_cannot_make_its_client_leaves_room_for_another,
                 nothing_is_made_while_nothing_plays,
                 the_editor_shuts_it_down_before_a_reload,
                 the_sample_runs,
@@ -47,6 +50,7 @@ namespace Sortie.Unity.Tests
                 Stopwatch clock = Stopwatch.StartNew();
                 Player.Play(Scripts);
                 Debug.Logged.Clear();
+                Debug.Lines.Clear();
                 try
                 {
                     test();
@@ -237,6 +241,51 @@ namespace Sortie.Unity.Tests
             Task<Response> task = SortieBehaviour.Client.GetAsync("http://game.test/");
             Play(() => task.IsCompleted);
             Check(task.Result.Status == 201, "the options count");
+        }
+
+        private static void options_that_come_too_late_are_warned_of()
+        {
+            SortieBehaviour.Configuring += options => options.MocksOnly = true;
+            Check(Debug.Lines.Count == 0, "nothing is logged before");
+            SortieBehaviour.Client.ToString();
+            SortieBehaviour.Configuring += options => options.MocksOnly = false;
+            Check(((string)Debug.Lines.Single()).Contains("BeforeSceneLoad"), "a warning is logged");
+        }
+
+        private static void a_client_that_cannot_be_made_says_why()
+        {
+            int objects = Player.Count;
+            bool broken = true;
+            SortieBehaviour.Configuring += options =>
+            {
+                Refused<InvalidOperationException>(() => SortieBehaviour.Client.ToString());
+                if (broken)
+                {
+                    throw new FormatException();
+                }
+            };
+            for (int i = 1; i <= 3; i++)
+            {
+                Refused<FormatException>(() => SortieBehaviour.Client.ToString());
+                Check(Player.Count == objects, "no object is left");
+                Check(Debug.Logged.Count == i, "Unity logs it too");
+            }
+            broken = false;
+            SortieBehaviour.Client.GetStatistics();
+        }
+
+        private static void a_component_that_cannot_make_its_client_leaves_room_for_another()
+        {
+            bool broken = true;
+            SortieBehaviour.Configuring += options => options.Proxy = broken ? "no\0proxy" : "";
+            new GameObject("mine").AddComponent<SortieBehaviour>();
+            Check(Debug.Logged.Single() is ArgumentException, "Unity logs it");
+            broken = false;
+            SortieBehaviour.Client.GetStatistics();
+            Player.Frame();
+            Player.Pause(true);
+            Player.Pause(false);
+            Check(Debug.Logged.Count == 1, "nothing else is logged");
         }
 
         private static void nothing_is_made_while_nothing_plays()

@@ -129,6 +129,8 @@ namespace UnityEngine
 
     public enum RuntimeInitializeLoadType
     {
+        AfterSceneLoad,
+        BeforeSceneLoad,
         SubsystemRegistration,
     }
 
@@ -229,9 +231,18 @@ namespace UnityEngine
         private static void Send(MonoBehaviour component, string message)
         {
             MethodInfo? method = Find(component, message);
-            if (method != null)
+            if (method == null)
+            {
+                return;
+            }
+            try
             {
                 ((Action)Delegate.CreateDelegate(typeof(Action), component, method))();
+            }
+            catch (Exception failure)
+            {
+                // Nobody else hears of it, not even who has added the component.
+                Debug.LogException(failure, component);
             }
         }
 

@@ -1,6 +1,7 @@
 #nullable enable
 
 using System;
+using System.Runtime.ExceptionServices;
 using UnityEngine;
 
 namespace Sortie.Unity
@@ -20,18 +21,39 @@ namespace Sortie.Unity
     {
         private static SortieBehaviour? instance;
         private static bool quitting;
+        private static bool making;
+        private static Action<ClientOptions>? configuring;
 
         private SortieClient? client;
+        private Exception? failure;
 
         /// <summary>
         /// Is called with the options of the client before it is made. Its directories are set already: documents and
         /// application support to Application.persistentDataPath, caches and temporary to temporaryCachePath, resources to
         /// streamingAssetsPath where that is a folder.
         /// </summary>
-        public static event Action<ClientOptions>? Configuring;
+        /// <remarks>
+        /// Add handlers in a method with [RuntimeInitializeOnLoadMethod(RuntimeInitializeLoadType.BeforeSceneLoad)]: the first
+        /// scene's scripts may ask for the client as they awake. One that comes too late is logged as a warning.
+        /// </remarks>
+        public static event Action<ClientOptions> Configuring
+        {
+            add
+            {
+                if (instance != null && instance.client != null)
+                {
+                    Debug.LogWarning("SortieBehaviour.Configuring: the client has been made already, and keeps its options. " +
+                        "Use [RuntimeInitializeOnLoadMethod(RuntimeInitializeLoadType.BeforeSceneLoad)]");
+                }
+                configuring += value;
+            }
+            remove => configuring -= value;
+        }
 
         /// <summary>The application's client. For the main thread, while the application plays.</summary>
         /// <exception cref="InvalidOperationException">the application does not play, or is quitting</exception>
+        /// <exception cref="ArgumentException">an option is wrong; the next time it is tried again</exception>
+        /// <exception cref="DllNotFoundException">the package has no library for this system</exception>
         public static SortieClient Client
         {
             get
@@ -45,8 +67,24 @@ namespace Sortie.Unity
                     throw new InvalidOperationException(
                         "there is no client: the application does not play. Make and poll a SortieClient of your own instead");
                 }
+                if (making)
+                {
+                    throw new InvalidOperationException("there is no client yet: its options are being made");
+                }
                 GameObject holder = new GameObject("Sortie");
-                return holder.AddComponent<SortieBehaviour>().client!;
+                SortieBehaviour made = holder.AddComponent<SortieBehaviour>();
+                if (made.client != null)
+                {
+                    return made.client;
+                }
+                // Unity logs what Awake throws, and goes on.
+                Exception? why = made.failure;
+                Destroy(holder);
+                if (why != null)
+                {
+                    ExceptionDispatchInfo.Capture(why).Throw();
+                }
+                throw new InvalidOperationException("the client could not be made");
             }
         }
 
@@ -57,9 +95,22 @@ namespace Sortie.Unity
                 Destroy(this);
                 return;
             }
+            making = true;
+            try
+            {
+                client = new SortieClient(Options());
+            }
+            catch (Exception thrown)
+            {
+                failure = thrown;
+                throw;
+            }
+            finally
+            {
+                making = false;
+            }
             instance = this;
             DontDestroyOnLoad(gameObject);
-            client = new SortieClient(Options());
         }
 
         private static ClientOptions Options()
@@ -76,7 +127,7 @@ namespace Sortie.Unity
             {
                 options.ResourceDirectory = Application.streamingAssetsPath;
             }
-            Configuring?.Invoke(options);
+            configuring?.Invoke(options);
             return options;
         }
 
@@ -147,7 +198,8 @@ namespace Sortie.Unity
         {
             ShutdownInstance();
             quitting = false;
-            Configuring = null;
+            configuring = null;
+            making = false;
         }
 
         private static void ShutdownInstance()
