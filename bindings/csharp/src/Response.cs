@@ -121,8 +121,9 @@ namespace Sortie
 
         /// <summary>
         /// The body, decompressed. When more than <see cref="Request.StreamWindowBytes"/> wait to be read, the transfer pauses;
-        /// what comes until it has heard of that waits too. Reading gives what has come; an asynchronous read that has to wait ends in a Poll(). A
-        /// body that breaks off throws <see cref="IOException"/>, after all that had come.
+        /// what comes until it has heard of that waits too. Reading gives what has come; an
+        /// asynchronous read that has to wait ends in a Poll(), or, if its token is cancelled, there and then on the thread that
+        /// cancels. A body that breaks off throws <see cref="IOException"/>, after all that had come.
         /// </summary>
         public Stream Body { get; }
 

@@ -148,16 +148,16 @@ namespace Sortie
                     }
                     waiter = waiting = new TaskCompletionSource<bool>(creation);
                 }
-                using (cancellationToken.Register(GiveUp, waiter))
+                using (cancellationToken.Register(() => GiveUp(waiter, cancellationToken)))
                 {
                     await waiter.Task.ConfigureAwait(creation == TaskCreationOptions.None);
                 }
             }
         }
 
-        private void GiveUp(object? waiter)
+        /// <summary>On the thread that cancels, and not in a poll: a stream at rest may see none for long.</summary>
+        private void GiveUp(TaskCompletionSource<bool> mine, CancellationToken cancellationToken)
         {
-            TaskCompletionSource<bool> mine = (TaskCompletionSource<bool>)waiter!;
             lock (gate)
             {
                 if (waiting == mine)
@@ -165,7 +165,7 @@ namespace Sortie
                     waiting = null;
                 }
             }
-            mine.TrySetCanceled();
+            mine.TrySetCanceled(cancellationToken);
         }
 
         /// <summary>Gives false if nothing has come. With the gate held.</summary>
