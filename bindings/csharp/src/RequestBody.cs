@@ -86,7 +86,9 @@ namespace Sortie
         /// redirected with its body. The stream is not disposed of.
         /// </summary>
         /// <param name="stream">the stream, for one request</param>
-        /// <param name="length">how many bytes it has; null if that is not known, which not every server takes</param>
+        /// <param name="length">
+        /// how many bytes it has; null if that is not known, which not every server takes. With 0 it is not read at all.
+        /// </param>
         public static RequestBody FromStream(Stream stream, long? length = null)
         {
             if (stream == null)
@@ -100,6 +102,11 @@ namespace Sortie
             if (length < 0)
             {
                 throw new ArgumentOutOfRangeException(nameof(length), length, "a length cannot be negative");
+            }
+            if (length == 0)
+            {
+                // In a description that number stands for a length that is not known.
+                return new BytesBody(new ArraySegment<byte>(new byte[0]), BodyKind.Default);
             }
             return new StreamBody(stream, length);
         }

@@ -31,6 +31,15 @@ namespace Sortie.Tests
             Check.That(part.CanRead, "it is not disposed of");
         }
 
+        public static void a_stream_of_no_bytes_has_a_length()
+        {
+            using SortieClient client = Support.Client();
+            Request request = new Request("POST", Support.Url("/inspect")) { Body = RequestBody.FromStream(new MemoryStream(), 0) };
+            using Response response = Support.Finish(client, client.SendAsync(request));
+            Check.That(response.Text.Contains("Content-Length: 0"), response.Text);
+            Check.That(!response.Text.Contains("Transfer-Encoding"), response.Text);
+        }
+
         public static void a_slow_server_holds_the_stream_back()
         {
             using SortieClient client = Support.Client();
