@@ -8,7 +8,7 @@ namespace Sortie
     public sealed class ReachabilityWatch : IDisposable
     {
         private readonly SortieClient client;
-        private bool disposed;
+        private volatile bool disposed;
 
         internal ReachabilityWatch(SortieClient client, string host, EventHandler? changed)
         {
@@ -17,6 +17,9 @@ namespace Sortie
             Changed = changed;
         }
 
+        internal bool IsDisposed => disposed;
+
+        /// <summary>0 until the library has given it one.</summary>
         internal ulong Id { get; set; }
 
         internal ulong Key { get; set; }

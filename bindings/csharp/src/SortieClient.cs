@@ -30,6 +30,9 @@ namespace Sortie
         private ulong lastKey;
         private int pollingThread;
         private volatile bool disposed;
+        private volatile bool suspended;
+        private volatile int heldCount;
+        private sortie_event[]? held;
         private readonly bool asksForEncodings;
 
         /// <summary>Makes a client.</summary>
@@ -265,12 +268,26 @@ namespace Sortie
             {
                 sortie_event* events = stackalloc sortie_event[Batch];
                 int fetched;
+                bool more;
                 do
                 {
-                    fetched = sortie_poll(use.Client, events, Batch);
+                    if (suspended)
+                    {
+                        break;
+                    }
+                    more = heldCount > 0;
+                    fetched = more ? TakeHeld(events) : sortie_poll(use.Client, events, Batch);
                     Refusal.ThrowIfRefused(fetched);
+                    more |= fetched == Batch;
                     for (int i = 0; i < fetched && !disposed; i++)
                     {
+                        if (suspended)
+                        {
+                            // What they point to stays until the library is polled again.
+                            HoldBack(events + i, fetched - i);
+                            break;
+                        }
+                        count++;
                         try
                         {
                             Tell(&events[i]);
@@ -280,9 +297,8 @@ namespace Sortie
                             (failures ??= new List<Exception>()).Add(failure);
                         }
                     }
-                    count += fetched;
                 }
-                while (fetched == Batch && !disposed);
+                while (more && !disposed);
             }
             finally
             {
@@ -296,6 +312,28 @@ namespace Sortie
                 }
                 throw new AggregateException(failures);
             }
+            return count;
+        }
+
+        /// <summary>What a handler that has suspended the client has left.</summary>
+        private void HoldBack(sortie_event* events, int count)
+        {
+            held ??= new sortie_event[Batch];
+            for (int i = 0; i < count; i++)
+            {
+                held[i] = events[i];
+            }
+            heldCount = count;
+        }
+
+        private int TakeHeld(sortie_event* events)
+        {
+            int count = heldCount;
+            for (int i = 0; i < count; i++)
+            {
+                events[i] = held![i];
+            }
+            heldCount = 0;
             return count;
         }
 
@@ -366,6 +404,10 @@ namespace Sortie
                 throw new ArgumentOutOfRangeException(nameof(timeout), timeout, "the time must be from 0 to 24 days");
             }
             using ClientHandle.Use use = handle.Hold();
+            if (heldCount > 0 && !suspended)
+            {
+                return true;
+            }
             uint limit = timeout == Timeout.InfiniteTimeSpan ? uint.MaxValue : (uint)milliseconds;
             int found = sortie_wait(use.Client, limit);
             Refusal.ThrowIfRefused(found);
@@ -374,19 +416,27 @@ namespace Sortie
 
         /// <summary>
         /// Suspends the client, as when a game goes to the background: no event is given out, nothing new starts, running
-        /// transfers pause and their clocks stop.
+        /// transfers pause and their clocks stop. A handler that calls it is the last of its poll.
         /// </summary>
         public void Suspend()
         {
             using ClientHandle.Use use = handle.Hold();
-            Refusal.ThrowIfRefused(sortie_client_suspend(use.Client));
+            lock (gate)
+            {
+                Refusal.ThrowIfRefused(sortie_client_suspend(use.Client));
+                suspended = true;
+            }
         }
 
         /// <summary>Lets a suspended client go on.</summary>
         public void Resume()
         {
             using ClientHandle.Use use = handle.Hold();
-            Refusal.ThrowIfRefused(sortie_client_resume(use.Client));
+            lock (gate)
+            {
+                Refusal.ThrowIfRefused(sortie_client_resume(use.Client));
+                suspended = false;
+            }
         }
 
         /// <summary>Gives the client other limits on bytes of bodies in a second, each null for none.</summary>
@@ -445,6 +495,8 @@ namespace Sortie
             using NativeArena arena = new NativeArena();
             byte* name = arena.Text(host, nameof(host));
             ulong key = Register(watches, watch);
+            // What it tells may be told, and it disposed of, before the call has returned.
+            watch.Key = key;
             ulong id;
             int result = sortie_reachability_watch(use.Client, name, key, &id);
             if (result != SORTIE_OK)
@@ -452,17 +504,36 @@ namespace Sortie
                 Forget(watches, key);
                 Refusal.ThrowIfRefused(result, nameof(host));
             }
-            watch.Key = key;
-            watch.Id = id;
+            lock (gate)
+            {
+                watch.Id = id;
+            }
+            if (watch.IsDisposed)
+            {
+                Unwatch(watch);
+            }
             return watch;
         }
 
         internal void Unwatch(ReachabilityWatch watch)
         {
-            Forget(watches, watch.Key);
-            if (!disposed)
+            ulong watched;
+            lock (gate)
             {
-                Tell(watch.Id, (client, id) => sortie_reachability_unwatch(client, id));
+                watches.Remove(watch.Key);
+                watched = watch.Id;
+            }
+            if (disposed || watched == 0)
+            {
+                return;
+            }
+            try
+            {
+                Tell(watched, (client, id) => sortie_reachability_unwatch(client, id));
+            }
+            catch (ObjectDisposedException)
+            {
+                // Another thread has disposed of the client meanwhile.
             }
         }
 

@@ -29,6 +29,8 @@ namespace Sortie
         private BodyPump? pump;
         private Exception? bodyFailure;
         private bool ended;
+        private bool started;
+        private bool cancelledEarly;
 
         internal Transfer(SortieClient client, Request request, TransferOptions options)
         {
@@ -87,11 +89,20 @@ namespace Sortie
 
         /// <summary>
         /// Asks the request to stop. It still ends with <see cref="Ended"/>: with <see cref="SortieError.Cancelled"/>, or with
-        /// its real outcome if it had already finished.
+        /// its real outcome if it had already finished. One that is cancelled before it has started ends so too.
         /// </summary>
         /// <returns>false if it has ended already</returns>
         public bool Cancel()
         {
+            lock (gate)
+            {
+                if (!started)
+                {
+                    // Its id may not be known yet.
+                    cancelledEarly = true;
+                    return !ended;
+                }
+            }
             return client.Tell(Id, (handle, id) => sortie_cancel(handle, id));
         }
 
@@ -184,6 +195,16 @@ namespace Sortie
         /// <summary>Once it has an id.</summary>
         internal void Started()
         {
+            bool cancel;
+            lock (gate)
+            {
+                started = true;
+                cancel = cancelledEarly;
+            }
+            if (cancel)
+            {
+                CancelQuietly(this);
+            }
             pump?.Start(this);
             if (!cancellationToken.CanBeCanceled)
             {

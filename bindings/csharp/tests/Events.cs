@@ -44,6 +44,64 @@ namespace Sortie.Tests
             Check.Equal(1, told.Count(t => t == "ended"));
         }
 
+        public static void a_handler_that_suspends_is_the_last_of_its_poll()
+        {
+            using SortieClient client = Support.Client(options => options.MocksOnly = true);
+            client.AddMock(new Mock("http://game.test/") { Body = new byte[] { 7 } });
+            const int Requests = 100;
+            List<int> told = new List<int>();
+            for (int i = 0; i < Requests; i++)
+            {
+                int number = i;
+                client.Start(new Request("http://game.test/"), transfer => transfer.Ended += (_, end) =>
+                {
+                    Check.Equal(7, (int)end.Response.Body.ToArray()[0]);
+                    end.Response.Dispose();
+                    told.Add(number);
+                    client.Suspend();
+                });
+            }
+            for (int i = 1; i <= Requests; i++)
+            {
+                Support.Until(client, () => told.Count == i);
+                Check.Equal(0, client.Poll());
+                Check.That(!client.Wait(TimeSpan.Zero), "nothing is to be told");
+                Check.Equal(i, told.Count);
+                client.Resume();
+            }
+            Check.Equal(Requests, told.Distinct().Count());
+            Check.Equal(0, client.Poll());
+        }
+
+        public static void a_transfer_can_be_cancelled_before_it_starts()
+        {
+            using SortieClient client = Support.Client();
+            Transfer transfer = client.Start(
+                new Request(Support.Url("/stall-headers")),
+                starting => Check.That(starting.Cancel(), "it is heard"));
+            Check.Throws<OperationCanceledException>(() => Support.Finish(client, transfer.Completion));
+            Check.That(!transfer.Cancel(), "it has ended");
+        }
+
+        public static void a_watch_can_be_disposed_of_by_what_it_tells()
+        {
+            using SortieClient client = Support.Client();
+            string host = new Uri(Support.Url("/")).Authority;
+            int told = 0;
+            ReachabilityWatch watch = client.Watch(host, (sender, _) =>
+            {
+                told++;
+                ((ReachabilityWatch)sender!).Dispose();
+            });
+            Support.Until(client, () => told > 0);
+            watch.Dispose();
+            while (client.Wait(TimeSpan.FromMilliseconds(50)))
+            {
+                client.Poll();
+            }
+            Check.Equal(1, told);
+        }
+
         public static void user_data_comes_along()
         {
             using SortieClient client = Support.Client();
