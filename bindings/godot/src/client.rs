@@ -67,8 +67,12 @@ impl Running {
         std::mem::take(&mut *self.requests.borrow_mut()).into_values().collect()
     }
 
-    /// Takes what has happened from the client.
+    /// Takes what has happened from the client, once what was taken before is told: until then the library joins what
+    /// comes, progress above all, and holds it within its own limits.
     fn collect(&self) {
+        if !self.pending.borrow().is_empty() {
+            return;
+        }
         if let Some(client) = &*self.client.borrow() {
             self.pending.borrow_mut().extend(std::iter::from_fn(|| client.poll()));
         }

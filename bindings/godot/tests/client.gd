@@ -335,6 +335,20 @@ func test_a_frame_budget_spreads_signals() -> void:
 	equal(told.values().max(), 1, "most in a frame")
 
 
+func test_a_small_frame_budget_keeps_no_backlog() -> void:
+	var by := client({frame_budget_usec = 1, max_active_per_host = 20})
+	var left := [20]
+	by.request_completed.connect(func(_request: SortieRequest, _response: SortieResponse) -> void: left[0] -= 1)
+	for _request in 20:
+		equal(by.submit(request("/slow?bytes=1000000&rate=1000000")), OK, "submit")
+	await until(func() -> bool: return by.get_stats().ended == 20, "all have ended")
+	var frame := Engine.get_process_frames()
+	await until(func() -> bool: return left[0] == 0, "all are told")
+	# Each has its beginning, one progress and its end to be told at most, a frame each, and what was taken before.
+	var late := Engine.get_process_frames() - frame
+	check(late <= 85, "told %d frames after the end" % late)
+
+
 func test_polling_outside_the_tree() -> void:
 	var by := SortieClient.new()
 	by.use_environment_proxy = false
