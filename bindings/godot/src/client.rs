@@ -32,6 +32,8 @@ pub(crate) struct Running {
     /// Taken from the client and not yet told, for want of time in a frame.
     pending: RefCell<VecDeque<Event>>,
     polling: Cell<bool>,
+    /// Signals wait: also those of what `pending` has already.
+    suspended: Cell<bool>,
 }
 
 impl Running {
@@ -42,6 +44,7 @@ impl Running {
             watches: RefCell::default(),
             pending: RefCell::default(),
             polling: Cell::new(false),
+            suspended: Cell::new(false),
         }))
     }
 
@@ -78,6 +81,11 @@ impl Running {
         }
     }
 
+    /// Whether no signal may come: suspended, or shut down.
+    fn is_silent(&self) -> bool {
+        self.suspended.get() || self.is_closed()
+    }
+
     fn request(&self, id: RequestId) -> Option<Gd<SortieRequest>> {
         self.requests.borrow().get(&id.number()).cloned()
     }
@@ -95,8 +103,8 @@ impl Running {
 ///     print(response.status, " ", response.text)
 /// ```
 ///
-/// Its threads are made when it is first used, with what its properties say then; shutdown() or leaving the scene tree ends
-/// them, and what has not ended completes with SortieResponse.ERROR_SHUTDOWN. In times and sizes, 0 means no limit.
+/// Its threads are made when it is first used, with what its properties say then; shutdown(), leaving the scene tree or being
+/// freed ends them, and what has not ended completes with SortieResponse.ERROR_SHUTDOWN. In times and sizes, 0 means no limit.
 ///
 /// Its methods are for the main thread. While the scene tree is paused, signals wait, unless its process mode is "Always".
 #[derive(GodotClass)]
@@ -256,6 +264,8 @@ pub(crate) struct SortieClient {
     certificates: Vec<ClientCertificate>,
     resolves: Vec<Resolve>,
     running: Option<Rc<Running>>,
+    /// How many calls are ending the client: it does not start again meanwhile.
+    endings: u32,
     base: Base<Node>,
 }
 
@@ -275,6 +285,14 @@ impl INode for SortieClient {
     }
 
     fn on_notification(&mut self, what: NodeNotification) {
+        if what == NodeNotification::PREDELETE {
+            // One outside of the scene tree ends here. For good: what follows in its deletion starts it no more.
+            self.endings += 1;
+            let this = self.to_gd();
+            let _others_may_use_it = self.base_mut();
+            Self::shutdown(this);
+            return;
+        }
         if !self.suspend_in_background {
             return;
         }
@@ -350,6 +368,9 @@ impl SortieClient {
         if let Some(running) = &self.running {
             return Ok(Rc::clone(running));
         }
+        if self.endings > 0 {
+            return Err(Refused::new(Error::ERR_UNAVAILABLE, "the client is shutting down"));
+        }
         let running = Running::new(self.config()?)?;
         self.running = Some(Rc::clone(&running));
         Ok(running)
@@ -418,7 +439,7 @@ impl SortieClient {
     fn has_something_to_tell(&self) -> bool {
         let Some(running) = &self.running else { return false };
         running.collect();
-        !running.pending.borrow().is_empty()
+        !running.is_silent() && !running.pending.borrow().is_empty()
     }
 
     fn deliver(this: Gd<Self>) -> i64 {
@@ -436,7 +457,7 @@ impl SortieClient {
         running.collect();
         let started = Instant::now();
         let mut told = 0;
-        while !running.is_closed() && this.is_instance_valid() {
+        while !running.is_silent() && this.is_instance_valid() {
             let Some(event) = running.pending.borrow_mut().pop_front() else { break };
             Self::tell_event(&this, &running, event);
             told += 1;
@@ -617,11 +638,16 @@ impl SortieClient {
     }
 
     /// Ends the client's threads, within about 100 ms. What has not ended completes with SortieResponse.ERROR_SHUTDOWN before
-    /// this returns, unfinished files are removed. The next use makes it anew, with what its properties say then.
+    /// this returns, unfinished files are removed. What listens to that can start nothing: ERR_UNAVAILABLE. The next use makes
+    /// it anew, with what its properties say then.
     #[func(gd_self)]
     fn shutdown(mut this: Gd<Self>) {
-        let running = this.bind_mut().running.take();
-        let Some(running) = running else { return };
+        let running = {
+            let mut client = this.bind_mut();
+            let Some(running) = client.running.take() else { return };
+            client.endings += 1;
+            running
+        };
         for mut request in running.close() {
             request.bind_mut().end();
             let response = SortieResponse::of_shutdown(request.bind().url());
@@ -629,6 +655,9 @@ impl SortieClient {
             if this.is_instance_valid() {
                 this.signals().request_completed().emit(&request, &response);
             }
+        }
+        if this.is_instance_valid() {
+            this.bind_mut().endings -= 1;
         }
     }
 
@@ -672,12 +701,18 @@ impl SortieClient {
     /// pause and their clocks stop. Requests are still accepted, and held.
     #[func]
     fn suspend(&self) {
+        if let Some(running) = &self.running {
+            running.suspended.set(true);
+        }
         self.if_running(sortie::Client::suspend);
     }
 
     /// Goes on after suspend().
     #[func]
     fn resume(&self) {
+        if let Some(running) = &self.running {
+            running.suspended.set(false);
+        }
         self.if_running(sortie::Client::resume);
     }
 

@@ -305,6 +305,28 @@ func test_suspending_holds_signals() -> void:
 	equal((await respond(untouched, request("/bytes/10"))).status, 200, "status")
 
 
+func test_suspending_holds_what_the_frame_had_begun_to_tell() -> void:
+	for budget: int in [0, 1]:
+		# With a budget, what is left waits here for the next frame.
+		var by := client({frame_budget_usec = budget})
+		var told := [0]
+		by.request_completed.connect(func(_request: SortieRequest, _response: SortieResponse) -> void:
+			told[0] += 1
+			if told[0] == 1:
+				by.suspend())
+		# All have ended when it looks, so that one frame takes them together.
+		by.process_mode = Node.PROCESS_MODE_DISABLED
+		for _request in 10:
+			by.submit(request("/bytes/1", {report_progress = SortieRequest.PROGRESS_NONE}))
+		await until(func() -> bool: return by.get_stats().ended == 10, "all have ended")
+		by.process_mode = Node.PROCESS_MODE_INHERIT
+		await until(func() -> bool: return told[0] > 0, "the first is told")
+		await frames(20)
+		equal(told[0], 1, "told while suspended, with a budget of %d" % budget)
+		by.resume()
+		await until(func() -> bool: return told[0] == 10, "all are told")
+
+
 func test_many_at_once() -> void:
 	var by := client()
 	var count := 300

@@ -60,6 +60,43 @@ func test_leaving_the_tree_ends_what_runs() -> void:
 	equal((await respond(by, request("/bytes/1"))).status, 200, "back in the tree")
 
 
+func test_freeing_outside_the_tree_ends_what_runs() -> void:
+	var by := SortieClient.new()
+	by.use_environment_proxy = false
+	var asked := by.fetch(server + "/stall-headers")
+	var told := []
+	asked.completed.connect(func(response: SortieResponse) -> void: told.append(response.error))
+	by.request_completed.connect(func(_request: SortieRequest, response: SortieResponse) -> void:
+		told.append(response.error))
+	by.free()
+	equal(told, [SortieResponse.ERROR_SHUTDOWN, SortieResponse.ERROR_SHUTDOWN], "told")
+	equal(asked.is_running(), false, "is_running")
+
+
+func test_nothing_starts_while_the_client_ends() -> void:
+	var refused := "SortieClient.submit(): the client is shutting down"
+	for how: String in ["shutdown", "remove_child", "free", "free outside"]:
+		var by := client()
+		if how == "free outside":
+			remove_child(by)
+		expected_errors.append(refused)
+		var told := []
+		by.request_completed.connect(func(_request: SortieRequest, response: SortieResponse) -> void:
+			told.append([response.error, by.submit(request("/bytes/1")), by.is_started()]))
+		equal(by.submit(request("/stall-headers")), OK, "submit")
+		if how == "remove_child":
+			remove_child(by)
+		else:
+			by.call(how.get_slice(" ", 0))
+		equal(told, [[SortieResponse.ERROR_SHUTDOWN, ERR_UNAVAILABLE, false]], how)
+		if how == "shutdown":
+			for connection in by.request_completed.get_connections():
+				by.request_completed.disconnect(connection.callable)
+			equal((await respond(by, request("/bytes/1"))).status, 200, "used again")
+		elif how == "remove_child":
+			by.free()
+
+
 func test_listeners_may_end_the_client() -> void:
 	for how: String in ["queue_free", "shutdown", "remove_child"]:
 		var by := client()
