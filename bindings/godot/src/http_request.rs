@@ -283,6 +283,9 @@ pub(crate) struct SortieHTTPRequest {
     http_proxy: Option<String>,
     https_proxy: Option<String>,
     roots: Option<String>,
+    /// The clients that this node used last, for http and for https, so that they and their connections outlive a request:
+    /// until its settings change or it leaves the scene tree.
+    kept: [Option<Rc<Shared>>; 2],
     downloaded: i64,
     body_size: i64,
     job: Option<Job>,
@@ -305,6 +308,7 @@ impl INode for SortieHTTPRequest {
 
     fn exit_tree(&mut self) {
         self.cancel_request();
+        self.kept = [None, None];
     }
 }
 
@@ -388,6 +392,8 @@ impl SortieHTTPRequest {
         let proxy = if is_https { &self.https_proxy } else { &self.http_proxy };
         let shared = Shared::find(&Settings { proxy: proxy.clone(), roots: self.roots.clone() })?;
         let id = shared.client.submit(request)?;
+        let [http, https] = &mut self.kept;
+        *(if is_https { https } else { http }) = Some(Rc::clone(&shared));
         shared.inboxes.borrow_mut().insert(id.number(), Vec::new());
         let deadline = deadline.and_then(|timeout| Instant::now().checked_add(timeout));
         self.job = Some(Job { shared, id, deadline, has_response: false, last: None });
@@ -522,13 +528,23 @@ impl SortieHTTPRequest {
     /// Sets the proxy for http URLs; an empty host or a port of -1 means none.
     #[func]
     fn set_http_proxy(&mut self, host: GString, port: i64) {
-        self.http_proxy = proxy_url(&host, port);
+        let proxy = proxy_url(&host, port);
+        if self.http_proxy != proxy {
+            self.http_proxy = proxy;
+            let [http, _] = &mut self.kept;
+            *http = None;
+        }
     }
 
     /// Sets the proxy for https URLs; an empty host or a port of -1 means none.
     #[func]
     fn set_https_proxy(&mut self, host: GString, port: i64) {
-        self.https_proxy = proxy_url(&host, port);
+        let proxy = proxy_url(&host, port);
+        if self.https_proxy != proxy {
+            self.https_proxy = proxy;
+            let [_, https] = &mut self.kept;
+            *https = None;
+        }
     }
 
     /// Sets TLSOptions: of TLSOptions.client() its trusted chain counts. TLSOptions.client_unsafe(), a name to expect in
@@ -538,7 +554,11 @@ impl SortieHTTPRequest {
         let Some(mut options) = client_options else { return };
         let roots = trusted_roots(&mut options);
         match roots {
-            Ok(roots) => self.roots = roots,
+            Ok(roots) if roots == self.roots => {}
+            Ok(roots) => {
+                self.roots = roots;
+                self.kept = [None, None];
+            }
             Err(refused) => {
                 refused.report("SortieHTTPRequest.set_tls_options()");
             }

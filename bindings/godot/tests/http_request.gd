@@ -236,6 +236,23 @@ func test_proxies_and_tls_options() -> void:
 	equal((await node.request_completed)[0], HTTPRequest.RESULT_TLS_HANDSHAKE_ERROR, "untrusted")
 
 
+func test_a_client_with_roots_stays_with_its_node() -> void:
+	var chain := X509Certificate.new()
+	chain.load(authority)
+	var node := SortieHTTPRequest.new()
+	add_child(node)
+	var before := thread_count()
+	node.set_tls_options(TLSOptions.client(chain))
+	for _time in 2:
+		equal(node.request(server_tls + "/bytes/1"), OK, "request")
+		equal((await node.request_completed)[0], HTTPRequest.RESULT_SUCCESS, "result")
+		node.set_tls_options(TLSOptions.client(chain))
+	if before > 0:
+		check(thread_count() > before, "the client's threads between requests")
+	node.set_tls_options(TLSOptions.client())
+	equal(thread_count(), before, "threads once it is set otherwise")
+
+
 func outcome(node: Node, case: Dictionary) -> Dictionary:
 	for property in ["accept_gzip", "max_redirects", "timeout", "body_size_limit", "download_file"]:
 		if case.has(property):

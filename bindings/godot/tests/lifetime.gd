@@ -223,8 +223,3 @@ func churn() -> void:
 	drop_in.queue_free()
 	by.queue_free()
 	await frames(5)
-
-
-## On Linux; elsewhere always 0.
-func thread_count() -> int:
-	return DirAccess.get_directories_at("/proc/self/task").size()
