@@ -2,7 +2,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -59,8 +61,8 @@ struct Shared {
     client: sortie::Client,
     /// What has come for each request and is not told yet.
     inboxes: RefCell<HashMap<u64, Vec<Event>>>,
-    /// The file that `roots` were written to.
-    roots: Option<PathBuf>,
+    /// Removed after the client, which reads it.
+    _roots: Option<RootsFile>,
     /// The frame that bodies were last handed over in, and how many bytes of them.
     handed_over: Cell<(u64, usize)>,
 }
@@ -90,7 +92,7 @@ impl Shared {
 
     /// A client that behaves as HTTPRequest does where the two differ by default.
     fn new(settings: &Settings) -> Result<Shared, Refused> {
-        let roots = settings.roots.as_deref().map(write_roots).transpose()?;
+        let roots = settings.roots.as_deref().map(RootsFile::write).transpose()?;
         let version = Engine::singleton().get_version_info();
         let part = |name: &str| version.get(name).map(|part| part.to_string()).unwrap_or_default();
         let patch = match part("patch").as_str() {
@@ -105,7 +107,7 @@ impl Shared {
                 Some(url) => Proxy::Url { url: url.clone(), except: String::new() },
                 None => Proxy::Direct,
             },
-            ca_file: roots.clone(),
+            ca_file: roots.as_ref().map(|file| file.0.clone()),
             cookies: false,
             timeout: Limit::Never,
             stall_timeout: Limit::Never,
@@ -115,7 +117,7 @@ impl Shared {
         Ok(Shared {
             client: sortie::Client::new(config)?,
             inboxes: RefCell::default(),
-            roots,
+            _roots: roots,
             handed_over: Cell::default(),
         })
     }
@@ -147,29 +149,53 @@ impl Shared {
     }
 }
 
-impl Drop for Shared {
-    fn drop(&mut self) {
-        if let Some(roots) = &self.roots {
-            let _ = std::fs::remove_file(roots);
+/// Roots to trust, where the client can read them, since it takes a file. It goes with this value.
+struct RootsFile(PathBuf);
+
+impl RootsFile {
+    /// Writes them to a new file in the game's own folder, which others cannot write to: what the shared temporary one has
+    /// by that name, another user may have put there.
+    fn write(pem: &str) -> Result<RootsFile, Refused> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let folder = system_path(&"user://".into());
+        loop {
+            let number = COUNT.fetch_add(1, Ordering::Relaxed);
+            let path = folder.join(format!("sortie-roots-{}-{number}.pem", std::process::id()));
+            let cannot = |error: io::Error| {
+                Refused::new(Error::ERR_FILE_CANT_WRITE, format!("cannot write {}: {error}", path.display()))
+            };
+            match create_own(&path) {
+                // Left behind by a game that was killed, or another's that sees other process ids.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(cannot(error)),
+                Ok(mut file) => {
+                    let written = file.write_all(pem.as_bytes());
+                    let made = RootsFile(path.clone());
+                    return written.map(|()| made).map_err(cannot);
+                }
+            }
         }
     }
+}
+
+impl Drop for RootsFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Makes a file for this user alone, where none is, nor a link.
+fn create_own(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 /// Ends the shared clients, before the library is let go of.
 pub(crate) fn close_shared() {
     SHARED.with_borrow_mut(Vec::clear);
-}
-
-/// Writes roots where the client can read them, since it takes a file.
-fn write_roots(pem: &str) -> Result<PathBuf, Refused> {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let number = COUNT.fetch_add(1, Ordering::Relaxed);
-    let path = std::env::temp_dir().join(format!("sortie-roots-{}-{number}.pem", std::process::id()));
-    let written = std::fs::write(&path, pem);
-    written.map_err(|error| {
-        Refused::new(Error::ERR_FILE_CANT_WRITE, format!("cannot write {}: {error}", path.display()))
-    })?;
-    Ok(path)
 }
 
 /// A request under way.
@@ -548,7 +574,8 @@ impl SortieHTTPRequest {
     }
 
     /// Sets TLSOptions: of TLSOptions.client() its trusted chain counts. TLSOptions.client_unsafe(), a name to expect in
-    /// place of the host's, and TLSOptions.server() are refused with an error in the log.
+    /// place of the host's, and TLSOptions.server() are refused with an error in the log. While the chain is used, it is in a
+    /// file below `user://`.
     #[func]
     fn set_tls_options(&mut self, client_options: Option<Gd<RefCounted>>) {
         let Some(mut options) = client_options else { return };

@@ -249,8 +249,42 @@ func test_a_client_with_roots_stays_with_its_node() -> void:
 		node.set_tls_options(TLSOptions.client(chain))
 	if before > 0:
 		check(thread_count() > before, "the client's threads between requests")
+	equal(roots_files().size(), 1, "files of roots between requests")
 	node.set_tls_options(TLSOptions.client())
+	equal(roots_files(), PackedStringArray(), "files of roots once it is set otherwise")
 	equal(thread_count(), before, "threads once it is set otherwise")
+
+
+func test_roots_are_written_to_no_file_that_is_there() -> void:
+	var chain := X509Certificate.new()
+	chain.load(authority)
+	var planted := PackedStringArray()
+	for number in 200:
+		planted.append("user://sortie-roots-%d-%d.pem" % [OS.get_process_id(), number])
+		FileAccess.open(planted[-1], FileAccess.WRITE).store_string("another's")
+	var node := SortieHTTPRequest.new()
+	add_child(node)
+	node.set_tls_options(TLSOptions.client(chain))
+	equal(node.request(server_tls + "/bytes/1"), OK, "request")
+	equal((await node.request_completed)[0], HTTPRequest.RESULT_SUCCESS, "result")
+	var made := Array(roots_files()).filter(func(file: String) -> bool: return not "user://" + file in planted)
+	equal(made.size(), 1, "files of its own")
+	if OS.get_name() == "Linux":
+		equal(FileAccess.get_unix_permissions("user://" + made[0]), 0x180, "permissions")
+	node.queue_free()
+	await frames(2)
+	equal(roots_files().size(), planted.size(), "files left")
+	for file in planted:
+		equal(FileAccess.get_file_as_string(file), "another's", file)
+		DirAccess.remove_absolute(file)
+
+
+func roots_files() -> PackedStringArray:
+	var found := PackedStringArray()
+	for file in DirAccess.get_files_at("user://"):
+		if file.begins_with("sortie-roots-"):
+			found.append(file)
+	return found
 
 
 func outcome(node: Node, case: Dictionary) -> Dictionary:
