@@ -303,7 +303,7 @@ impl Client {
     fn no_stream(&self, id: RequestId) -> Refusal {
         match self.slots.get(id).filter(|slot| !slot.is_watch()) {
             Some(_) => Refusal::new(Reason::Argument, format!("the body of request {} is not streamed", id.number())),
-            None => stale(id),
+            None => Refusal::stale("request", id.number()),
         }
     }
 
@@ -402,8 +402,7 @@ impl Client {
             self.command(Command::Unwatch(watch));
             return Ok(());
         }
-        let message = format!("watch {} has already ended or never existed", watch.number());
-        Err(Refusal::new(Reason::Stale, message))
+        Err(Refusal::stale("watch", watch.number()))
     }
 
     /// Registers an answer made up for tests: from now on the first mock in order of registration that matches a hop answers
@@ -487,7 +486,7 @@ impl Client {
 
     fn command_for(&self, id: RequestId, command: Command) -> Result<(), Refusal> {
         if self.slots.get(id).is_none_or(Slot::is_watch) {
-            return Err(stale(id));
+            return Err(Refusal::stale("request", id.number()));
         }
         self.command(command);
         Ok(())
@@ -600,10 +599,6 @@ fn open_cache(config: &Config) -> Result<(Cache, Option<File>), Refusal> {
     let (cache, gone) = Cache::new(Some(path), &found.files, config.max_cache_bytes, memory);
     folder::forget(&gone);
     Ok((cache, Some(found.lock)))
-}
-
-fn stale(id: RequestId) -> Refusal {
-    Refusal::new(Reason::Stale, format!("request {} has already ended or never existed", id.number()))
 }
 
 fn refused_by_system(error: io::Error) -> Refusal {

@@ -142,6 +142,11 @@ impl Refusal {
     pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Refusal {
         Refusal { reason, message: message.into() }
     }
+
+    /// Of a request or a watch, by its number.
+    pub(crate) fn stale(what: &str, number: u64) -> Refusal {
+        Refusal::new(Reason::Stale, format!("{what} {number} has already ended or never existed"))
+    }
 }
 
 impl fmt::Display for Refusal {

@@ -471,8 +471,7 @@ pub unsafe extern "C" fn sortie_body_finish(client: *mut sortie_client, request:
 }
 
 fn live_id(request: sortie_request) -> Result<RequestId, Refusal> {
-    let stale = || Refusal::new(Reason::Stale, format!("request {request} has already ended or never existed"));
-    RequestId::from_number(request).ok_or_else(stale)
+    RequestId::from_number(request).ok_or_else(|| Refusal::stale("request", request))
 }
 
 /// Drains events: call it once a frame. Never waits; costs next to nothing when there is none.
@@ -752,8 +751,7 @@ pub unsafe extern "C" fn sortie_reachability_unwatch(
     guard_unit(|| {
         // SAFETY: the caller promises a live client.
         let client = unsafe { reference(client, "client") }?;
-        let stale = || Refusal::new(Reason::Stale, format!("watch {watch} has already ended or never existed"));
-        client.client.unwatch(RequestId::from_number(watch).ok_or_else(stale)?)
+        client.client.unwatch(RequestId::from_number(watch).ok_or_else(|| Refusal::stale("watch", watch))?)
     })
 }
 
