@@ -81,10 +81,12 @@ pub(super) struct Outlet {
 }
 
 impl Outlet {
-    /// Tells a line of the trace, if its level is wanted.
+    /// Tells a line of the trace, if its level is wanted; it is made only then.
     #[inline]
     pub(super) fn tell(&self, level: TraceLevel, about: (RequestId, u64), line: impl FnOnce(&Trace) -> String) {
-        self.trace.tell(&self.events, level, about, line);
+        if self.trace.wants(level) {
+            self.events.trace(about.0, about.1, level, line(&self.trace));
+        }
     }
 
     pub(super) fn to_disk(&self, operation: Op) {
@@ -581,11 +583,8 @@ impl Flow {
         if outlet.suspended.get() || self.paused {
             return true;
         }
-        let limited = |flow: &mut Flow| {
-            let mut lines = outlet.lines.borrow_mut();
-            lines.receive.must_wait(flow.id, &mut flow.receive_share, outlet.now.get())
-        };
-        if !self.from_cache && limited(self) {
+        let mut lines = outlet.lines.borrow_mut();
+        if !self.from_cache && lines.receive.must_wait(self.id, &mut self.receive_share, outlet.now.get()) {
             return true;
         }
         match &self.sink {
@@ -703,8 +702,7 @@ impl Flow {
             self.send_paused = true;
             return Err(ReadError::Pause);
         }
-        let streamed = matches!(self.source, Source::Stream(_));
-        if streamed && self.again.is_some() {
+        if self.again.is_some() && matches!(self.source, Source::Stream(_)) {
             // The next attempt needs it from its start.
             return Err(ReadError::Abort);
         }

@@ -7,8 +7,7 @@ use url::Url;
 
 use super::redirect;
 use crate::config::Config;
-use crate::event::{Producer, TraceLevel};
-use crate::slots::RequestId;
+use crate::event::TraceLevel;
 
 /// How much of a piece of a body is shown.
 const MAX_SHOWN: usize = 256;
@@ -51,24 +50,16 @@ impl Trace {
         self.level.set(level);
     }
 
-    /// Tells a line of this level, if it is wanted; it is made only then.
+    /// Whether lines of this level are told.
     #[inline]
-    pub(super) fn tell(
-        &self,
-        events: &Producer,
-        level: TraceLevel,
-        about: (RequestId, u64),
-        line: impl FnOnce(&Trace) -> String,
-    ) {
-        if level <= self.level.get() {
-            events.trace(about.0, about.1, level, line(self));
-        }
+    pub(super) fn wants(&self, level: TraceLevel) -> bool {
+        level <= self.level.get()
     }
 
     /// Whether pieces of bodies are told.
     #[inline]
     pub(super) fn shows_bodies(&self) -> bool {
-        self.bodies && self.level.get() >= TraceLevel::Details
+        self.bodies && self.wants(TraceLevel::Details)
     }
 
     /// A URL without its credentials and fragment, and with nothing of its query but names.
