@@ -669,7 +669,7 @@ pub struct sortie_event {
 
 /// Where a request's time went, and over what. Microseconds; a step that did not happen took 0.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct sortie_timing {
     /// sizeof(sortie_timing), set by the caller.
     pub struct_size: u32,
@@ -703,7 +703,7 @@ pub struct sortie_timing {
 
 /// Counts and gauges of a client.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct sortie_stats {
     /// sizeof(sortie_stats), set by the caller.
     pub struct_size: u32,

@@ -619,25 +619,8 @@ pub struct Event {
     pub attempts: u32,
     pub retry_delay_ms: u32,
     pub trace_level: u32,
-    pub timing: Option<Timing>,
+    pub timing: Option<sortie_timing>,
     pub remote_address: Option<String>,
-}
-
-/// A copy of sortie_timing.
-#[derive(Clone, Copy, Debug)]
-pub struct Timing {
-    pub redirects: u32,
-    pub queued_us: u64,
-    pub name_lookup_us: u64,
-    pub connect_us: u64,
-    pub tls_us: u64,
-    pub first_byte_us: u64,
-    pub total_us: u64,
-    pub attempts: u32,
-    pub protocol: u32,
-    pub connection_reused: u32,
-    pub bytes_received: u64,
-    pub bytes_sent: u64,
 }
 
 impl Event {
@@ -800,26 +783,13 @@ fn copy_headers(event: &sortie_event) -> Vec<(String, String)> {
     }
 }
 
-fn copy_timing(event: &sortie_event) -> Option<Timing> {
+fn copy_timing(event: &sortie_event) -> Option<sortie_timing> {
     // SAFETY: integers, for which zero is a value.
     let mut timing: sortie_timing = unsafe { MaybeUninit::zeroed().assume_init() };
     timing.struct_size = size_of::<sortie_timing>() as u32;
     // SAFETY: an event of the last poll, and room for a timing.
     match unsafe { sortie_event_timing(event, &mut timing) } {
-        SORTIE_OK => Some(Timing {
-            redirects: timing.redirects,
-            queued_us: timing.queued_us,
-            name_lookup_us: timing.name_lookup_us,
-            connect_us: timing.connect_us,
-            tls_us: timing.tls_us,
-            first_byte_us: timing.first_byte_us,
-            total_us: timing.total_us,
-            attempts: timing.attempts,
-            protocol: timing.protocol,
-            connection_reused: timing.connection_reused,
-            bytes_received: timing.bytes_received,
-            bytes_sent: timing.bytes_sent,
-        }),
+        SORTIE_OK => Some(timing),
         SORTIE_RESULT_NOT_FOUND => None,
         other => panic!("sortie_event_timing gave {other}"),
     }
@@ -1250,58 +1220,14 @@ impl Host {
         assert_eq!(unsafe { sortie_client_resume(self.client) }, SORTIE_OK);
     }
 
-    pub fn stats(&self) -> Stats {
+    pub fn stats(&self) -> sortie_stats {
         // SAFETY: integers, for which zero is a value.
         let mut stats: sortie_stats = unsafe { MaybeUninit::zeroed().assume_init() };
         stats.struct_size = size_of::<sortie_stats>() as u32;
         // SAFETY: a live client, and room for stats.
         assert_eq!(unsafe { sortie_client_stats(self.client, &mut stats) }, SORTIE_OK);
-        Stats {
-            waiting: stats.waiting,
-            active: stats.active,
-            undrained: stats.undrained,
-            submitted: stats.submitted,
-            ended: stats.ended,
-            failed: stats.failed,
-            bytes_received: stats.bytes_received,
-            bytes_sent: stats.bytes_sent,
-            buffered_bytes: stats.buffered_bytes,
-            connections: stats.connections,
-            cache_hits: stats.cache_hits,
-            cache_revalidated: stats.cache_revalidated,
-            cache_misses: stats.cache_misses,
-            cache_bytes: stats.cache_bytes,
-            connections_open: stats.connections_open,
-            resting: stats.resting,
-            attempts: stats.attempts,
-            receive_bytes_per_second: stats.receive_bytes_per_second,
-            send_bytes_per_second: stats.send_bytes_per_second,
-        }
+        stats
     }
-}
-
-/// A copy of sortie_stats.
-#[derive(Clone, Copy, Debug)]
-pub struct Stats {
-    pub waiting: u32,
-    pub active: u32,
-    pub undrained: u32,
-    pub submitted: u64,
-    pub ended: u64,
-    pub failed: u64,
-    pub bytes_received: u64,
-    pub bytes_sent: u64,
-    pub buffered_bytes: u64,
-    pub connections: u64,
-    pub cache_hits: u64,
-    pub cache_revalidated: u64,
-    pub cache_misses: u64,
-    pub cache_bytes: u64,
-    pub connections_open: u32,
-    pub resting: u32,
-    pub attempts: u64,
-    pub receive_bytes_per_second: u64,
-    pub send_bytes_per_second: u64,
 }
 
 /// Waits for something that nobody signals.
