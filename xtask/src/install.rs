@@ -125,7 +125,9 @@ fn packages(need: Need) -> Vec<Package> {
             package("ninja", "ninja-build", "CMake builds through it"),
             package("pkg-config", "pkg-config", "sortie.pc is tried with it"),
         ],
-        Need::Binutils => vec![package("readelf", "binutils", "the libraries' symbols are checked with it")],
+        Need::Binutils => {
+            vec![package("readelf", "binutils", "the libraries' symbols are checked with it, and Mono compiles by it")]
+        }
         Need::Nginx => vec![
             package("nginx", "nginx-light", "the tests talk to it"),
             package("openssl", "openssl", "the tests make its certificates with it"),
@@ -147,7 +149,6 @@ fn packages(need: Need) -> Vec<Package> {
         Need::Npm => vec![package("npm", "npm", "the .NET SDK comes by it")],
         Need::Mono => vec![
             package("mono", "mono-runtime", "the C# binding is tested on it"),
-            package("as", "binutils", "Mono compiles ahead of time by it"),
             package("", "libmono-system-core4.0-cil", "the C# binding uses it on Mono"),
             package("", "libmono-system-net-http4.0-cil", "the C# binding's HttpMessageHandler is one of it"),
         ],
