@@ -8,6 +8,7 @@
 mod easy;
 mod failure;
 mod network;
+mod poller;
 mod probe;
 mod proxy;
 pub(crate) mod signals;
@@ -23,7 +24,6 @@ use std::time::Instant;
 
 use curl::easy::Handler;
 use curl::multi::{Events, Multi};
-use polling::Poller;
 
 pub(crate) use easy::{Active, Connection, Credential, Easy, Hop, Setup};
 pub(crate) use failure::{Reached, explain};
@@ -33,12 +33,14 @@ pub(crate) use probe::{Answer, PROBE_PATIENCE, Probe};
 pub(crate) use sockets::{Owner, Sockets};
 pub(crate) use wake::Wake;
 
+use poller::{Poller, Ready};
+
 #[cfg(unix)]
 fn raw(place: usize) -> std::os::fd::RawFd {
     i32::try_from(place).unwrap_or(-1)
 }
 
-#[cfg(unix)]
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
 fn borrowed(place: usize) -> std::os::fd::BorrowedFd<'static> {
     // SAFETY: used only for a system call on a descriptor that libcurl holds open; a stale one makes that call fail.
     unsafe { std::os::fd::BorrowedFd::borrow_raw(raw(place).max(0)) }
@@ -66,7 +68,7 @@ pub(crate) trait Transfer: Handler {
 pub(crate) struct Net {
     multi: Multi,
     sockets: Arc<Sockets>,
-    ready: polling::Events,
+    ready: Vec<Ready>,
     monitor: Option<Monitor>,
     poller: Arc<Poller>,
     network_changed: bool,
@@ -96,7 +98,7 @@ impl Net {
         unsafe { sys::multi_long(multi.raw(), sys::MOPT_QUICK_EXIT, 1) };
         let poller = Arc::clone(&wake.poller);
         let monitor = Monitor::open(&poller);
-        Ok(Net { multi, sockets, ready: polling::Events::new(), monitor, poller, network_changed: false })
+        Ok(Net { multi, sockets, ready: Vec::new(), monitor, poller, network_changed: false })
     }
 
     /// Whether the system tells when its network changes.
@@ -142,27 +144,25 @@ impl Net {
 
     /// Sleeps until a socket is ready, the worker is woken, or the deadline comes; then lets libcurl act.
     pub(crate) fn wait(&mut self, wake: &Wake, deadline: Option<Instant>) -> io::Result<()> {
-        self.ready.clear();
-        let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        match wake.poller.wait(&mut self.ready, timeout) {
-            Ok(_) => {}
+        match wake.poller.wait(&mut self.ready, deadline) {
+            Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
         wake.set_sleeping(false);
-        for event in self.ready.iter() {
-            if let Some(monitor) = self.monitor.as_ref().filter(|monitor| monitor.key() == Some(event.key)) {
+        for Ready { place, interest } in self.ready.iter().copied() {
+            if let Some(monitor) = self.monitor.as_ref().filter(|monitor| monitor.place() == Some(place)) {
                 monitor.drain();
                 self.network_changed = true;
                 continue;
             }
-            if let Some(interest) = self.sockets.ready(event.key, event.readable, event.writable) {
+            if self.sockets.is_wanted(place) {
                 let mut events = Events::new();
                 events.input(interest.read).output(interest.write);
                 #[cfg(unix)]
-                let socket = raw(event.key);
+                let socket = raw(place);
                 #[cfg(windows)]
-                let socket = raw(event.key) as _;
+                let socket = raw(place) as _;
                 let _ = self.multi.action(socket, &events);
             }
         }

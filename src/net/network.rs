@@ -130,7 +130,7 @@ pub(super) use unknown::Monitor;
 mod linux {
     use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-    use polling::{Event, PollMode, Poller};
+    use crate::net::poller::{Interest, Poller};
 
     /// Hears from the kernel that links, addresses or routes have changed.
     pub(in crate::net) struct Monitor {
@@ -166,14 +166,12 @@ mod linux {
                 return None;
             }
             let monitor = Monitor { socket };
-            let event = Event::readable(monitor.key()?);
-            // SAFETY: it is taken out in `Drop`, before it is closed.
-            unsafe { poller.add_with_mode(monitor.socket.as_raw_fd(), event, PollMode::Level) }.ok()?;
+            poller.watch(monitor.place()?, Interest { read: true, write: false }, false).ok()?;
             Some(monitor)
         }
 
         /// What its readiness is told by.
-        pub(in crate::net) fn key(&self) -> Option<usize> {
+        pub(in crate::net) fn place(&self) -> Option<usize> {
             usize::try_from(self.socket.as_raw_fd()).ok()
         }
 
@@ -192,14 +190,16 @@ mod linux {
         }
 
         pub(in crate::net) fn close(self, poller: &Poller) {
-            let _ = poller.delete(&self.socket);
+            if let Some(place) = self.place() {
+                let _ = poller.forget(place);
+            }
         }
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod unknown {
-    use polling::Poller;
+    use crate::net::poller::Poller;
 
     /// There is none: changes are found by looking now and then.
     pub(in crate::net) enum Monitor {}
@@ -209,7 +209,7 @@ mod unknown {
             None
         }
 
-        pub(in crate::net) fn key(&self) -> Option<usize> {
+        pub(in crate::net) fn place(&self) -> Option<usize> {
             match *self {}
         }
 

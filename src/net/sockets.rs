@@ -11,9 +11,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use polling::{Event, PollMode, Poller};
 
 use curl::multi::{Socket, SocketEvents};
+
+use super::poller::{Interest, Poller};
 
 /// What is known of one socket.
 #[derive(Clone, Copy, Default)]
@@ -28,18 +29,6 @@ struct Entry {
 
 /// The queue that a connection was opened for.
 pub(crate) type Owner = u64;
-
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Interest {
-    pub(super) read: bool,
-    pub(super) write: bool,
-}
-
-impl Interest {
-    fn none(self) -> bool {
-        self == Interest::default()
-    }
-}
 
 #[derive(Default)]
 struct Table {
@@ -144,12 +133,8 @@ impl Sockets {
 
     /// Tells the kernel; gives what it knows now.
     fn register(&self, place: usize, wanted: Interest, known: bool) -> Option<Interest> {
-        let event = Event::new(place, wanted.read, wanted.write);
-        let source = super::borrowed(place);
-        // SAFETY: `closing` and `want` take the socket out before it is closed, but for libcurl's own descriptors, which
-        // the kernel forgets by itself when they are closed.
-        let add = || unsafe { self.poller.add_with_mode(super::raw(place), event, PollMode::Level) };
-        let modify = || self.poller.modify_with_mode(source, event, PollMode::Level);
+        let add = || self.poller.watch(place, wanted, false);
+        let modify = || self.poller.watch(place, wanted, true);
         // Either can be out of date for a descriptor number that was closed and given out again: then the other holds.
         let told = if known { modify().or_else(|_| add()) } else { add().or_else(|_| modify()) };
         told.is_ok().then_some(wanted)
@@ -157,20 +142,18 @@ impl Sockets {
 
     fn delete(&self, place: usize) {
         // A descriptor that was closed already is out by itself.
-        let _ = self.poller.delete(super::borrowed(place));
+        let _ = self.poller.forget(place);
     }
 
-    /// What of a socket's readiness libcurl wants to hear of; a socket that it wants nothing of is taken out.
-    pub(super) fn ready(&self, place: usize, read: bool, write: bool) -> Option<Interest> {
+    /// Whether libcurl wants to hear of a socket that is ready; one of which it wants nothing is taken out.
+    pub(super) fn is_wanted(&self, place: usize) -> bool {
         let mut table = self.table.lock();
         let entry = table.entry(place);
-        if entry.wanted.none() {
-            if entry.registered.take().is_some() {
-                self.delete(place);
-            }
-            return None;
+        let wanted = !entry.wanted.none();
+        if !wanted && entry.registered.take().is_some() {
+            self.delete(place);
         }
-        Some(Interest { read, write })
+        wanted
     }
 
     pub(super) fn set_timer(&self, after: Option<Duration>) {

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use polling::Poller;
+use super::poller::Poller;
 
 /// The worker sleeps on `poller`; other threads wake it after they have left it something to do.
 pub(crate) struct Wake {
