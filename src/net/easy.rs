@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use curl::easy::{Easy2, List};
 use curl::multi::{Easy2Handle, Multi};
+use url::Position;
 
 use super::proxy::ProxyChoice;
 use super::sockets::Sockets;
@@ -172,6 +173,8 @@ enum Mode {
 
 /// What a handle is set to, beyond its client's setup: the next request changes only what differs.
 struct Applied {
+    url: String,
+    target: bool,
     mode: Mode,
     method: String,
     headers: bool,
@@ -215,6 +218,8 @@ impl<H: Transfer> Easy<H> {
         raw.text(curl_sys::CURLOPT_NOPROXY, Some(setup.proxy.except()))?;
         raw.text(curl_sys::CURLOPT_ACCEPT_ENCODING, Some(ACCEPTED))?;
         let applied = Applied {
+            url: String::new(),
+            target: false,
             mode: Mode::Get,
             // Not even GET: with a body it would go out as PUT.
             method: String::new(),
@@ -236,7 +241,7 @@ impl<H: Transfer> Easy<H> {
     /// Sets the handle to one request.
     pub(crate) fn prepare(&mut self, hop: &Hop<'_>, setup: &Setup) -> Result<(), String> {
         let raw = Raw(self.easy.raw());
-        raw.text(curl_sys::CURLOPT_URL, Some(c_text(&mut self.line, hop.url.as_str())))?;
+        self.set_url(hop, setup)?;
         self.set_method(hop)?;
         self.set_headers(hop)?;
         self.set_credential(hop.credential)?;
@@ -269,6 +274,26 @@ impl<H: Transfer> Easy<H> {
 
     pub(super) fn raw(&self) -> Raw {
         Raw(self.easy.raw())
+    }
+
+    /// libcurl takes its URL apart and puts it together again for each transfer, byte by byte. What it needs for that is the
+    /// origin; the rest goes out as the request's target, which it only copies. A proxy is asked for the whole URL.
+    fn set_url(&mut self, hop: &Hop<'_>, setup: &Setup) -> Result<(), String> {
+        let raw = Raw(self.easy.raw());
+        let apart = setup.proxy.for_scheme(hop.url.scheme()).is_none();
+        let url = if apart { &hop.url[..Position::BeforePath] } else { hop.url.as_str() };
+        if self.applied.url != url {
+            raw.text(curl_sys::CURLOPT_URL, Some(c_text(&mut self.line, url)))?;
+            url.clone_into(&mut self.applied.url);
+        }
+        if apart {
+            let target = &hop.url[Position::BeforePath..Position::AfterQuery];
+            raw.text(sys::OPT_REQUEST_TARGET, Some(c_text(&mut self.line, target)))?;
+        } else if self.applied.target {
+            raw.text(sys::OPT_REQUEST_TARGET, None)?;
+        }
+        self.applied.target = apart;
+        Ok(())
     }
 
     fn set_method(&mut self, hop: &Hop<'_>) -> Result<(), String> {

@@ -9,6 +9,7 @@ use curl_sys::{CURL, CURLINFO, CURLM, CURLMoption, CURLoption};
 pub(super) const OPT_XOAUTH2_BEARER: CURLoption = 10_220;
 pub(super) const OPT_PATH_AS_IS: CURLoption = 234;
 pub(super) const OPT_SUPPRESS_CONNECT_HEADERS: CURLoption = 265;
+pub(super) const OPT_REQUEST_TARGET: CURLoption = 10_266;
 pub(super) const OPT_PROXY_CAINFO: CURLoption = 10_246;
 #[cfg(unix)]
 pub(super) const OPT_PROXY_CAPATH: CURLoption = 10_247;
