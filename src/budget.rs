@@ -88,7 +88,7 @@ impl Budget {
 
     fn give_back(&self, bytes: u64) {
         let left = self.held.fetch_sub(bytes, Ordering::SeqCst) - bytes;
-        if left <= self.limit && self.starved.swap(false, Ordering::SeqCst) {
+        if left <= self.limit && self.starved.load(Ordering::SeqCst) && self.starved.swap(false, Ordering::SeqCst) {
             self.common.freed.store(true, Ordering::SeqCst);
             (self.common.wake)();
         }

@@ -15,9 +15,10 @@ use crate::body::disk::{self, Op};
 use crate::body::feed::Room;
 use crate::budget::Budget;
 use crate::cache::{Cache, folder};
+use crate::chain::Chain;
 use crate::config::Config;
 use crate::error::{Reason, Refusal};
-use crate::event::{Consumer, Event, EventKind, Network, TraceLevel, queue};
+use crate::event::{Consumer, Drain, Event, EventKind, Network, TraceLevel, queue};
 use crate::mock::{MAX_MOCKS, Mock};
 use crate::net::{self, Setup, Wake, signals};
 use crate::request::{Priority, Rates, Request, RequestBody, parse_url};
@@ -218,6 +219,7 @@ impl Client {
     /// [`Reason::Path`] for a file in a base directory that the client does not have, [`Reason::Argument`] for parts that
     /// do not go together, [`Reason::TooManyRequests`] if as many as allowed are live.
     pub fn submit(&self, request: Request) -> Result<RequestId, Refusal> {
+        let request = request.parts;
         request.check()?;
         match &request.body {
             RequestBody::File(file) => self.config.check_file(file)?,
@@ -239,7 +241,7 @@ impl Client {
             }
             _ => None,
         };
-        self.command(Command::Submit(id, Box::new(request), room));
+        self.command(Command::Submit(id, request, room));
         Ok(id)
     }
 
@@ -496,10 +498,27 @@ impl Client {
     /// in order.
     pub fn poll(&self) -> Option<Event> {
         let event = self.events.pop()?;
-        if self.streaming.load(Ordering::Acquire) > 0 {
-            self.note_stream(&event);
-        }
+        self.note_taken(&event);
         Some(event)
+    }
+
+    /// Starts to take events; `None` while suspended. Each is to be noted as taken, and given back when it is let go of.
+    pub(crate) fn drain(&self) -> Option<Drain<'_>> {
+        self.events.drain()
+    }
+
+    /// Lets go of events that were drained.
+    pub(crate) fn give_back(&self, events: Chain<Event>) {
+        if self.events.give_back(events) {
+            self.wake.wake();
+        }
+    }
+
+    #[inline]
+    pub(crate) fn note_taken(&self, event: &Event) {
+        if self.streaming.load(Ordering::Acquire) > 0 {
+            self.note_stream(event);
+        }
     }
 
     fn note_stream(&self, event: &Event) {
@@ -512,9 +531,10 @@ impl Client {
         }
     }
 
+    /// Whether nothing has come since the last drain that was through.
     #[inline]
-    pub(crate) fn has_event(&self) -> bool {
-        self.events.has_event()
+    pub(crate) fn has_nothing_new(&self) -> bool {
+        self.events.is_empty()
     }
 
     /// Sleeps until there is an event, for tools and tests; `false` if none came in time.

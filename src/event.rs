@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::budget::Body;
+use crate::chain::{Chain, Inbox, Link};
 use crate::error::ErrorKind;
 use crate::headers::Headers;
 use crate::slots::{RequestId, Slots};
@@ -186,7 +186,7 @@ pub struct Response {
     pub body_kind: BodyKind,
     /// What the body was written in before it was made UTF-8, by its name in the WHATWG Encoding Standard, and where that
     /// was found. `None` for bytes, files, and text that was asked for as it came.
-    pub charset: Option<(Text, CharsetSource)>,
+    pub charset: Option<(&'static str, CharsetSource)>,
     /// The cache gave it, not the network.
     pub from_cache: bool,
     /// The cache gave it after the server had said that it still holds.
@@ -203,7 +203,8 @@ pub struct Response {
     pub trace: Option<(TraceLevel, Text)>,
     /// Where the time went.
     pub timing: Timing,
-    /// The remote address, once C has asked for it.
+    /// The charset's name and the remote address, once C has asked for them.
+    pub(crate) charset_text: OnceCell<Text>,
     pub(crate) remote_text: OnceCell<Text>,
 }
 
@@ -254,12 +255,21 @@ const MAX_LINE: usize = 16 << 10;
 /// The most lines of the trace that are undrained.
 const MAX_TRACES: u32 = 4096;
 
+/// About what an event takes beside its body, in bytes.
+const EVENT_BYTES: usize = 1024;
+/// How many bytes of events that were let go of wait for the worker, until it is woken to free them.
+const MAX_RETURNED: usize = 256 << 10;
+
 /// What both ends see.
 struct Common {
     slots: Arc<Slots>,
-    /// Events in the queue. Raised after a push and lowered after a pop, so it is never more than there are while a push is
-    /// on its way: a drain that reads 0 misses at most what is just being pushed.
-    queued: AtomicUsize,
+    queued: Inbox<Event>,
+    /// What was drained and let go of, for the worker to free, and how many bytes that is: freeing takes longer than all
+    /// that a drain does beside.
+    returned: Inbox<Event>,
+    returned_bytes: AtomicUsize,
+    /// Some of what was taken out of `queued` is not given out yet.
+    left: AtomicBool,
     /// ENDED events in the queue, and lines of the trace.
     undrained: AtomicU32,
     traces: AtomicU32,
@@ -277,22 +287,32 @@ struct Common {
 #[derive(Clone)]
 pub(crate) struct Producer {
     common: Arc<Common>,
-    events: Sender<Event>,
 }
 
 /// The host's end.
 pub(crate) struct Consumer {
     common: Arc<Common>,
-    events: Receiver<Event>,
+    /// What was taken out of the queue and is not given out yet.
+    rest: Mutex<Chain<Event>>,
+}
+
+/// A drain under way: one thread at a time.
+pub(crate) struct Drain<'a> {
+    common: &'a Common,
+    rest: MutexGuard<'a, Chain<Event>>,
+    /// ENDED events given out.
+    ended: u32,
 }
 
 /// Makes a queue. It has no bound of its own: a request queues at most one event of each kind, but for DATA, which its window
 /// bounds, and RETRY, one for each of its attempts; and the slots bound the requests.
 pub(crate) fn queue(slots: Arc<Slots>) -> (Producer, Consumer) {
-    let (sender, receiver) = crossbeam_channel::unbounded();
     let common = Arc::new(Common {
         slots,
-        queued: AtomicUsize::new(0),
+        queued: Inbox::new(),
+        returned: Inbox::new(),
+        returned_bytes: AtomicUsize::new(0),
+        left: AtomicBool::new(false),
         undrained: AtomicU32::new(0),
         traces: AtomicU32::new(0),
         left_out: AtomicU64::new(0),
@@ -301,7 +321,7 @@ pub(crate) fn queue(slots: Arc<Slots>) -> (Producer, Consumer) {
         gate: Mutex::new(()),
         arrived: Condvar::new(),
     });
-    (Producer { common: Arc::clone(&common), events: sender }, Consumer { common, events: receiver })
+    (Producer { common: Arc::clone(&common) }, Consumer { common, rest: Mutex::new(Chain::new()) })
 }
 
 impl Producer {
@@ -309,11 +329,24 @@ impl Producer {
         if event.kind == EventKind::Ended {
             self.common.undrained.fetch_add(1, Ordering::Relaxed);
         }
-        // The consumer is gone only while the client is being destroyed; the event goes with it then.
-        if self.events.send(event).is_ok() {
-            self.common.queued.fetch_add(1, Ordering::SeqCst);
+        self.common.queued.push(Link::new(event));
+    }
+
+    /// Tells a thread that waits of what was pushed: once for all events of a turn, since waking it takes longer than
+    /// pushing them.
+    pub(crate) fn announce(&self) {
+        if !self.common.queued.is_empty() {
             self.common.signal();
         }
+    }
+
+    /// What the host has let go of.
+    pub(crate) fn take_returned(&self) -> Chain<Event> {
+        if self.common.returned.is_empty() {
+            return Chain::new();
+        }
+        self.common.returned_bytes.store(0, Ordering::Relaxed);
+        self.common.returned.take()
     }
 
     /// Notes a transfer's progress, and queues an event unless one is on its way already.
@@ -376,23 +409,8 @@ impl Common {
     }
 
     fn has_event(&self) -> bool {
-        self.queued.load(Ordering::SeqCst) > 0 && !self.suspended.load(Ordering::SeqCst)
-    }
-}
-
-impl Consumer {
-    /// Takes the next event, unless there is none or the queue is suspended. An ENDED event's id is stale from then on.
-    pub(crate) fn pop(&self) -> Option<Event> {
-        loop {
-            if !self.common.has_event() {
-                return None;
-            }
-            let mut event = self.events.try_recv().ok()?;
-            self.common.queued.fetch_sub(1, Ordering::SeqCst);
-            if self.complete(&mut event) {
-                return Some(event);
-            }
-        }
+        let any = !self.queued.is_empty() || self.left.load(Ordering::SeqCst);
+        any && !self.suspended.load(Ordering::SeqCst)
     }
 
     /// Does what goes with an event's being taken; `false` if nobody wants to hear of it any more.
@@ -402,24 +420,23 @@ impl Consumer {
                 self.raise_told(event);
             }
             EventKind::Reachability => {
-                let Some(slot) = self.common.slots.get(event.request) else { return false };
+                let Some(slot) = self.slots.get(event.request) else { return false };
                 #[allow(clippy::cast_possible_truncation)] // six bits, as noted
                 let flags = slot.take_progress().0 as u32;
                 event.network = Network::from_flags(flags);
             }
             EventKind::Progress => {
-                if let Some(slot) = self.common.slots.get(event.request) {
+                if let Some(slot) = self.slots.get(event.request) {
                     (event.transferred, event.estimated) = slot.take_progress();
                     slot.raise_told(event.transferred);
                 }
             }
             EventKind::Trace => {
-                self.common.traces.fetch_sub(1, Ordering::Relaxed);
+                self.traces.fetch_sub(1, Ordering::Relaxed);
             }
             EventKind::Ended => {
-                self.common.undrained.fetch_sub(1, Ordering::Relaxed);
                 self.raise_told(event);
-                self.common.slots.release(event.request);
+                self.slots.release(event.request);
             }
         }
         true
@@ -427,17 +444,83 @@ impl Consumer {
 
     /// A PROGRESS event before this one may have told of what came after it: numbers never go back.
     fn raise_told(&self, event: &mut Event) {
-        let Some(slot) = self.common.slots.get(event.request) else { return };
+        let Some(slot) = self.slots.get(event.request) else { return };
         event.transferred = slot.raise_told(event.transferred);
         if event.estimated >= 0 {
             let least = i64::try_from(event.transferred).unwrap_or(i64::MAX);
             event.estimated = event.estimated.max(least);
         }
     }
+}
 
-    /// Whether `pop` would give an event.
+impl Drain<'_> {
+    /// Takes the next event. An ENDED event's id is stale from then on.
+    pub(crate) fn next(&mut self) -> Option<Box<Link<Event>>> {
+        loop {
+            if self.rest.is_empty() {
+                *self.rest = self.common.queued.take();
+            }
+            let mut link = self.rest.pop()?;
+            self.ended += u32::from(link.item.kind == EventKind::Ended);
+            if self.common.complete(&mut link.item) {
+                return Some(link);
+            }
+        }
+    }
+
+    /// Whether all that was taken out of the queue has been given out.
+    pub(crate) fn is_through(&self) -> bool {
+        self.rest.is_empty()
+    }
+}
+
+impl Drop for Drain<'_> {
+    fn drop(&mut self) {
+        self.common.undrained.fetch_sub(self.ended, Ordering::Relaxed);
+        self.common.left.store(!self.rest.is_empty(), Ordering::SeqCst);
+    }
+}
+
+impl Consumer {
+    /// Starts to take events; `None` while the queue is suspended.
+    pub(crate) fn drain(&self) -> Option<Drain<'_>> {
+        if self.common.suspended.load(Ordering::SeqCst) {
+            return None;
+        }
+        Some(Drain { common: &self.common, rest: self.rest.lock(), ended: 0 })
+    }
+
+    /// Takes the next event, unless there is none or the queue is suspended.
+    pub(crate) fn pop(&self) -> Option<Event> {
+        if !self.has_event() {
+            return None;
+        }
+        Some(self.drain()?.next()?.item)
+    }
+
+    /// Lets go of what was drained: bodies no longer count, and the worker frees the memory. `true`: it should be woken
+    /// to do so, since there is much of it.
+    pub(crate) fn give_back(&self, mut events: Chain<Event>) -> bool {
+        let mut bytes = 0;
+        events.for_each(|event| {
+            bytes += EVENT_BYTES;
+            if let Some(body) = event.response.as_mut().and_then(|response| response.body.as_mut()) {
+                bytes += body.len();
+                body.release();
+            }
+        });
+        self.common.returned.push_all(events);
+        let before = self.common.returned_bytes.fetch_add(bytes, Ordering::Relaxed);
+        before < MAX_RETURNED && before + bytes >= MAX_RETURNED
+    }
+
+    /// Whether the worker has queued anything since the last drain that was through.
     #[inline]
-    pub(crate) fn has_event(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.common.queued.is_empty()
+    }
+
+    fn has_event(&self) -> bool {
         self.common.has_event()
     }
 
@@ -571,6 +654,7 @@ mod tests {
                 while sent < total {
                     if let Some(id) = slots.claim() {
                         producer.push(ended(id));
+                        producer.announce();
                         sent += 1;
                     } else {
                         std::thread::yield_now();

@@ -1,5 +1,7 @@
 //! Header fields in one buffer: what a request sends and what a response brought.
 
+use std::borrow::Cow;
+
 /// Where one field lies in the buffer. Both parts are NUL-terminated there.
 #[derive(Clone, Copy, Debug)]
 struct Field {
@@ -119,6 +121,86 @@ impl Headers {
     }
 }
 
+/// A response's head while it comes: the list's buffer as it will be, but not yet known to be UTF-8.
+#[derive(Debug, Default)]
+pub(crate) struct Head {
+    text: Vec<u8>,
+    fields: Vec<Field>,
+    status_line: usize,
+}
+
+impl Head {
+    /// What the heads of most responses fit into.
+    const USUAL_TEXT: usize = 768;
+    const USUAL_FIELDS: usize = 16;
+
+    /// Starts anew, with the status line.
+    pub(crate) fn begin(&mut self, status_line: &[u8]) {
+        self.text.clear();
+        self.fields.clear();
+        self.text.reserve(Head::USUAL_TEXT);
+        self.fields.reserve(Head::USUAL_FIELDS);
+        self.append(status_line);
+        self.status_line = self.text.len();
+    }
+
+    /// Adds a field, "Name: value". A line without a colon is none; one that is too much is left out.
+    pub(crate) fn add(&mut self, line: &[u8]) {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { return };
+        let (name, value) = line.split_at(colon);
+        let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+        let mut value = value.get(1..).unwrap_or(&[]);
+        while let Some((_, rest)) = value.split_first().filter(|(first, _)| blank(first)) {
+            value = rest;
+        }
+        while let Some((_, rest)) = value.split_last().filter(|(last, _)| blank(last)) {
+            value = rest;
+        }
+        if self.text.len() + name.len() + value.len() + 2 <= Headers::MAX_TEXT {
+            let (name, name_length) = self.append(name);
+            let (value, value_length) = self.append(value);
+            self.fields.push(Field { name, name_length, value, value_length });
+        }
+    }
+
+    #[allow(clippy::cast_possible_truncation)] // bounded by MAX_TEXT
+    fn append(&mut self, part: &[u8]) -> (u32, u32) {
+        let start = self.text.len() as u32;
+        self.text.extend_from_slice(part);
+        self.text.push(0);
+        (start, part.len() as u32)
+    }
+
+    /// The list, once the head is complete. Parts that are not UTF-8 are Latin-1, as was meant before.
+    pub(crate) fn finish(&mut self) -> Headers {
+        let head = std::mem::take(self);
+        let (fields, status_line) = (head.fields, head.status_line);
+        match String::from_utf8(head.text) {
+            Ok(text) => Headers { text, fields, status_line },
+            Err(error) => {
+                let bytes = error.as_bytes();
+                let part = |start: u32, length: u32| bytes.get(start as usize..(start + length) as usize);
+                let text = |start, length| decode(part(start, length).unwrap_or(&[]));
+                let mut headers = Headers::new();
+                headers.begin(&decode(bytes.get(..status_line.saturating_sub(1)).unwrap_or(&[])));
+                for field in fields {
+                    let name = text(field.name, field.name_length);
+                    headers.push(&name, &text(field.value, field.value_length));
+                }
+                headers
+            }
+        }
+    }
+}
+
+/// Bytes as text: UTF-8 if they are, else Latin-1.
+fn decode(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.into(),
+        Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect::<String>().into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,9 +244,40 @@ mod tests {
     }
 
     #[test]
+    fn a_head_becomes_a_list() {
+        let mut head = Head::default();
+        head.begin(b"HTTP/1.1 100 Continue");
+        head.add(b"a: 1");
+        head.begin(b"HTTP/1.1 200 OK");
+        for line in [&b"Name: \t value\t "[..], b"no field", b"Empty:", b"Colons:a:b"] {
+            head.add(line);
+        }
+        let headers = head.finish();
+        assert_eq!(headers.status_line(), Some("HTTP/1.1 200 OK"));
+        assert_eq!(headers.iter().collect::<Vec<_>>(), [("Name", "value"), ("Empty", ""), ("Colons", "a:b")]);
+        assert_eq!(headers.c_at(0), Some(("Name\0", "value\0")));
+        assert_eq!(head.finish().status_line(), None);
+    }
+
+    #[test]
+    fn parts_of_a_head_that_are_not_utf_8_are_latin_1() {
+        let mut head = Head::default();
+        head.begin(b"HTTP/1.1 200 Sch\xF6n");
+        head.add("utf: ö".as_bytes());
+        head.add(b"latin: \xF6");
+        let headers = head.finish();
+        assert_eq!(headers.status_line(), Some("HTTP/1.1 200 Schön"));
+        assert_eq!(headers.iter().collect::<Vec<_>>(), [("utf", "ö"), ("latin", "ö")]);
+    }
+
+    #[test]
     fn text_beyond_the_bound_is_left_out() {
         let mut headers = Headers::new();
         headers.push("big", &"x".repeat(Headers::MAX_TEXT));
         assert!(headers.is_empty());
+        let mut head = Head::default();
+        head.begin(b"HTTP/2 200");
+        head.add(format!("big: {}", "x".repeat(Headers::MAX_TEXT)).as_bytes());
+        assert!(head.finish().is_empty());
     }
 }

@@ -11,6 +11,7 @@
 mod body;
 mod budget;
 mod cache;
+mod chain;
 mod client;
 mod config;
 mod error;

@@ -1,5 +1,6 @@
 //! What a request is: its parts, their validation and their defaults.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -254,9 +255,16 @@ pub(crate) enum Credentials {
 /// ```
 #[derive(Clone)]
 pub struct Request {
+    // In a box, so that setters move a pointer.
+    pub(crate) parts: Box<RequestParts>,
+}
+
+/// What a request says.
+#[derive(Clone)]
+pub(crate) struct RequestParts {
     pub(crate) url: Url,
-    /// The URL as given, but for credentials.
-    pub(crate) requested: Text,
+    /// The URL as given, but for credentials, if it reads otherwise.
+    pub(crate) requested: Option<Text>,
     /// `None`: GET, or POST with a body.
     pub(crate) method: Option<String>,
     pub(crate) headers: Headers,
@@ -305,10 +313,10 @@ impl Request {
         let given = url;
         let mut url = parse_url(given)?;
         let credentials = take_credentials(&mut url)?;
-        let requested = if credentials == Credentials::None { given } else { url.as_str() };
-        let requested = Text::from(requested);
+        let shown = if credentials == Credentials::None { given.into() } else { Cow::from(url.as_str().to_owned()) };
         url.set_fragment(None);
-        Ok(Request {
+        let requested = (shown != url.as_str()).then(|| Text::from(&*shown));
+        let parts = RequestParts {
             url,
             requested,
             method: None,
@@ -340,7 +348,8 @@ impl Request {
             resume: false,
             stream_window: None,
             rates: Rates::default(),
-        })
+        };
+        Ok(Request { parts: Box::new(parts) })
     }
 
     /// A request with any method, sent as given.
@@ -357,7 +366,7 @@ impl Request {
     /// [`Reason::Method`] for a method that is not a token, longer than 64 bytes, or CONNECT or TRACE.
     pub fn method(mut self, method: &str) -> Result<Request, Refusal> {
         check_method(method)?;
-        self.method = Some(method.to_owned());
+        self.parts.method = Some(method.to_owned());
         Ok(self)
     }
 
@@ -367,7 +376,7 @@ impl Request {
     /// [`Reason::Header`] for a name that is not a token, a value with a control character, Transfer-Encoding, or more than
     /// 256 KiB of headers in all.
     pub fn header(mut self, name: &str, value: &str) -> Result<Request, Refusal> {
-        add_header(&mut self.headers, name, value)?;
+        add_header(&mut self.parts.headers, name, value)?;
         Ok(self)
     }
 
@@ -380,14 +389,14 @@ impl Request {
     /// Sends bytes that others hold as well.
     #[must_use]
     pub fn shared_body(mut self, bytes: SharedBytes) -> Request {
-        self.body = RequestBody::Bytes(bytes);
+        self.parts.body = RequestBody::Bytes(bytes);
         self
     }
 
     /// Sends a file as the body.
     #[must_use]
     pub fn body_file(mut self, file: FileName) -> Request {
-        self.body = RequestBody::File(file);
+        self.parts.body = RequestBody::File(file);
         self
     }
 
@@ -398,7 +407,7 @@ impl Request {
     /// cannot be sent, [`Reason::BodyTooLarge`] if memory cannot hold its bytes, [`Reason::System`] if the system gives no
     /// randomness for the boundary.
     pub fn form(mut self, parts: &[FormPart<'_>]) -> Result<Request, Refusal> {
-        self.body = RequestBody::Form(Arc::new(Form::new(parts)?));
+        self.parts.body = RequestBody::Form(Arc::new(Form::new(parts)?));
         Ok(self)
     }
 
@@ -411,14 +420,14 @@ impl Request {
     /// [`Reason::Argument`] for a window below 16 KiB or above 1 GiB.
     pub fn stream_body(mut self, length: Option<u64>, window: u32) -> Result<Request, Refusal> {
         check_window(window)?;
-        self.body = RequestBody::Stream(length, window);
+        self.parts.body = RequestBody::Stream(length, window);
         Ok(self)
     }
 
     /// Whether the body, in memory or a file, is compressed by gzip before it is sent.
     #[must_use]
     pub fn gzip_body(mut self, gzip: bool) -> Request {
-        self.gzip = gzip;
+        self.parts.gzip = gzip;
         self
     }
 
@@ -428,14 +437,14 @@ impl Request {
     /// which must be UTF-8, is sent in the charset that it names.
     #[must_use]
     pub fn body_kind(mut self, kind: BodyKind) -> Request {
-        self.body_kind = kind;
+        self.parts.body_kind = kind;
         self
     }
 
     /// Whether the text of a response is handed over as it came. By default it is made UTF-8.
     #[must_use]
     pub fn raw_text(mut self, raw: bool) -> Request {
-        self.raw_text = raw;
+        self.parts.raw_text = raw;
         self
     }
 
@@ -443,14 +452,14 @@ impl Request {
     /// given, which is then sent alone.
     #[must_use]
     pub fn cookies(mut self, cookies: bool) -> Request {
-        self.cookies = cookies;
+        self.parts.cookies = cookies;
         self
     }
 
     /// Says how to use the client's cache, if it has one.
     #[must_use]
     pub fn cache_mode(mut self, mode: CacheMode) -> Request {
-        self.cache_mode = mode;
+        self.parts.cache_mode = mode;
         self
     }
 
@@ -464,7 +473,7 @@ impl Request {
                 format!("file name '{}' lies in the resource directory, which is read-only", file.path.display());
             return Err(Refusal::new(Reason::Path, message));
         }
-        self.response_file = Some(file);
+        self.parts.response_file = Some(file);
         Ok(self)
     }
 
@@ -477,7 +486,7 @@ impl Request {
             let message = format!("max_attempts is {}, it must be 1 to {MAX_ATTEMPTS}", retry.max_attempts);
             return Err(Refusal::new(Reason::Argument, message));
         }
-        self.retry = retry;
+        self.parts.retry = retry;
         Ok(self)
     }
 
@@ -485,7 +494,7 @@ impl Request {
     /// INTEGRITY, as soon as it shows.
     #[must_use]
     pub fn expected_length(mut self, length: u64) -> Request {
-        self.expected.length = Some(length);
+        self.parts.expected.length = Some(length);
         self
     }
 
@@ -496,7 +505,7 @@ impl Request {
     /// [`Reason::Argument`] for anything but 64 hexadecimal digits.
     pub fn expected_sha256(mut self, digits: &str) -> Result<Request, Refusal> {
         let hash = parse_sha256(digits);
-        self.expected.sha256 = Some(hash.ok_or_else(|| {
+        self.parts.expected.sha256 = Some(hash.ok_or_else(|| {
             let shown = digits.escape_default();
             Refusal::new(Reason::Argument, format!("expected_sha256 '{shown}' is not 64 hexadecimal digits"))
         })?);
@@ -507,7 +516,7 @@ impl Request {
     /// it. For GET into a file, without a Range of one's own.
     #[must_use]
     pub fn resume(mut self, resume: bool) -> Request {
-        self.resume = resume;
+        self.parts.resume = resume;
         self
     }
 
@@ -518,49 +527,49 @@ impl Request {
     /// [`Reason::Argument`] for a window below 16 KiB or above 1 GiB.
     pub fn stream_response(mut self, window: u32) -> Result<Request, Refusal> {
         check_window(window)?;
-        self.stream_window = Some(window);
+        self.parts.stream_window = Some(window);
         Ok(self)
     }
 
     /// Limits how fast the bodies go. What comes is taken in pieces of up to 16 KiB, and so is the waiting for the next.
     #[must_use]
     pub fn rates(mut self, rates: Rates) -> Request {
-        self.rates = rates;
+        self.parts.rates = rates;
         self
     }
 
     /// Asks for BEGAN and PROGRESS events.
     #[must_use]
     pub fn progress(mut self, progress: Progress) -> Request {
-        self.progress = progress;
+        self.parts.progress = progress;
         self
     }
 
     /// Sets the priority.
     #[must_use]
     pub fn priority(mut self, priority: Priority) -> Request {
-        self.priority = priority;
+        self.parts.priority = priority;
         self
     }
 
     /// Sets a number that comes back in each of the request's events.
     #[must_use]
     pub fn user_data(mut self, user_data: u64) -> Request {
-        self.user_data = user_data;
+        self.parts.user_data = user_data;
         self
     }
 
     /// Whether to follow redirects, as is the default, or to hand over the 3xx response.
     #[must_use]
     pub fn follow_redirects(mut self, follow: bool) -> Request {
-        self.follow_redirects = follow;
+        self.parts.follow_redirects = follow;
         self
     }
 
     /// Whether to follow redirects from https to http as well.
     #[must_use]
     pub fn insecure_redirects(mut self, allow: bool) -> Request {
-        self.insecure_redirects = allow;
+        self.parts.insecure_redirects = allow;
         self
     }
 
@@ -573,63 +582,63 @@ impl Request {
             let message = format!("max_redirects is {count}, the limit is {MAX_REDIRECTS}");
             return Err(Refusal::new(Reason::Argument, message));
         }
-        self.max_redirects = count;
+        self.parts.max_redirects = count;
         Ok(self)
     }
 
     /// Sets which HTTP versions may be used.
     #[must_use]
     pub fn http_version(mut self, version: HttpVersion) -> Request {
-        self.http_version = version;
+        self.parts.http_version = version;
         self
     }
 
     /// Limits the time from start to end, waiting in the queue aside.
     #[must_use]
     pub fn timeout(mut self, limit: Limit) -> Request {
-        self.timeout = limit;
+        self.parts.timeout = limit;
         self
     }
 
     /// Limits the time that a connection may take to be made.
     #[must_use]
     pub fn connect_timeout(mut self, limit: Limit) -> Request {
-        self.connect_timeout = limit;
+        self.parts.connect_timeout = limit;
         self
     }
 
     /// Limits the time in which no byte moves.
     #[must_use]
     pub fn stall_timeout(mut self, limit: Limit) -> Request {
-        self.stall_timeout = limit;
+        self.parts.stall_timeout = limit;
         self
     }
 
     /// Limits the time in the queue.
     #[must_use]
     pub fn queue_timeout(mut self, limit: Limit) -> Request {
-        self.queue_timeout = limit;
+        self.parts.queue_timeout = limit;
         self
     }
 
     /// Limits the response's body in memory, in bytes after decompression.
     #[must_use]
     pub fn max_body_bytes(mut self, bytes: u64) -> Request {
-        self.max_body_bytes = Some(bytes);
+        self.parts.max_body_bytes = Some(bytes);
         self
     }
 
     /// Limits the response's body in a file, in bytes after decompression.
     #[must_use]
     pub fn max_file_bytes(mut self, bytes: u64) -> Request {
-        self.max_file_bytes = Some(bytes);
+        self.parts.max_file_bytes = Some(bytes);
         self
     }
 
     /// Whether a downloaded file is forced to the disk before it takes its name, as is the default.
     #[must_use]
     pub fn sync(mut self, sync: bool) -> Request {
-        self.sync = sync;
+        self.parts.sync = sync;
         self
     }
 
@@ -644,7 +653,7 @@ impl Request {
         if username.chars().chain(password.chars()).any(char::is_control) {
             return Err(Refusal::new(Reason::Argument, "username or password has a control character"));
         }
-        self.credentials = Credentials::Basic { username: username.to_owned(), password: password.to_owned() };
+        self.parts.credentials = Credentials::Basic { username: username.to_owned(), password: password.to_owned() };
         Ok(self)
     }
 
@@ -659,10 +668,12 @@ impl Request {
                 "bearer_token is empty or has a character that a token cannot have",
             ));
         }
-        self.credentials = Credentials::Bearer(token.to_owned());
+        self.parts.credentials = Credentials::Bearer(token.to_owned());
         Ok(self)
     }
+}
 
+impl RequestParts {
     /// The charset that the Content-Type of a text body names.
     fn text_charset(&self) -> Option<&str> {
         let is_text = self.body_kind == BodyKind::Text && !matches!(self.body, RequestBody::None);
@@ -748,8 +759,8 @@ fn check_window(window: u32) -> Result<(), Refusal> {
 impl fmt::Debug for Request {
     /// Shows neither headers nor body nor query, which may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (method, origin) = (self.method_or_default(), self.url.origin().ascii_serialization());
-        write!(f, "Request({method} {origin}{})", self.url.path())
+        let (method, origin) = (self.parts.method_or_default(), self.parts.url.origin().ascii_serialization());
+        write!(f, "Request({method} {origin}{})", self.parts.url.path())
     }
 }
 
@@ -762,7 +773,9 @@ pub(crate) fn parse_url(text: &str) -> Result<Url, Refusal> {
     if text.len() > MAX_URL_BYTES {
         return refuse(Reason::Url, format!("URL is {} bytes long, the limit is {MAX_URL_BYTES}", text.len()));
     }
-    if let Some(control) = text.chars().find(|c| c.is_control()) {
+    // Those of ASCII first, which is what URLs are made of.
+    let is_plain = text.bytes().all(|byte| (b' '..0x7f).contains(&byte));
+    if !is_plain && let Some(control) = text.chars().find(|c| c.is_control()) {
         return refuse(Reason::Url, format!("URL has the control character U+{:04X}", u32::from(control)));
     }
     let url = match Url::parse(text) {
@@ -877,7 +890,7 @@ mod tests {
 
     #[test]
     fn urls_are_read_as_browsers_do() {
-        let url = |text| Request::get(text).unwrap().url.to_string();
+        let url = |text| Request::get(text).unwrap().parts.url.to_string();
         assert_eq!(url("http://example.com"), "http://example.com/");
         assert_eq!(url("https://bücher.example/ä b?q=ö#part"), "https://xn--bcher-kva.example/%C3%A4%20b?q=%C3%B6");
         assert_eq!(url("HTTP://Example.COM:80/a/../b"), "http://example.com/b");
@@ -906,8 +919,8 @@ mod tests {
     #[test]
     fn credentials_move_out_of_the_url() {
         let request = Request::get("http://us%65r:p%40ss@x/").unwrap();
-        assert_eq!(request.url.as_str(), "http://x/");
-        assert_eq!(request.credentials, Credentials::Basic { username: "user".into(), password: "p@ss".into() });
+        assert_eq!(request.parts.url.as_str(), "http://x/");
+        assert_eq!(request.parts.credentials, Credentials::Basic { username: "user".into(), password: "p@ss".into() });
         assert_eq!(reason(Request::get("http://a%3Ab:c@x/")), Reason::Url);
         assert_eq!(reason(Request::get("http://a:%0D%0A@x/")), Reason::Url);
         assert_eq!(reason(Request::get("http://%FF@x/")), Reason::Url);
@@ -916,14 +929,14 @@ mod tests {
     #[test]
     fn methods_are_tokens() {
         let get = || Request::get("http://x/").unwrap();
-        assert_eq!(get().method_or_default(), "GET");
-        assert_eq!(get().body("x").method_or_default(), "POST");
-        assert_eq!(get().method("PROPFIND").unwrap().method_or_default(), "PROPFIND");
+        assert_eq!(get().parts.method_or_default(), "GET");
+        assert_eq!(get().body("x").parts.method_or_default(), "POST");
+        assert_eq!(get().method("PROPFIND").unwrap().parts.method_or_default(), "PROPFIND");
         for bad in ["", "GE T", "GET\r\n", "G\0T", "GÉT", "CONNECT", "trace"] {
             assert_eq!(reason(get().method(bad)), Reason::Method, "{bad:?}");
         }
         assert_eq!(reason(get().method(&"A".repeat(65))), Reason::Method);
-        assert!(get().method("HEAD").unwrap().body("x").check().is_err());
+        assert!(get().method("HEAD").unwrap().body("x").parts.check().is_err());
     }
 
     #[test]
@@ -935,8 +948,8 @@ mod tests {
             assert_eq!(reason(get().header(name, value)), Reason::Header, "{name:?} {value:?}");
         }
         assert_eq!(reason(get().header("transfer-encoding", "chunked")), Reason::Header);
-        assert!(get().header("Content-Length", "5").unwrap().headers.is_empty());
-        assert_eq!(get().header("A", " x\t").unwrap().headers.get("a"), Some("x"));
+        assert!(get().header("Content-Length", "5").unwrap().parts.headers.is_empty());
+        assert_eq!(get().header("A", " x\t").unwrap().parts.headers.get("a"), Some("x"));
         assert_eq!(reason(get().header("A", &"x".repeat(MAX_HEADER_BYTES))), Reason::Header);
     }
 

@@ -32,7 +32,9 @@ impl From<String> for Text {
 
 impl From<&str> for Text {
     fn from(text: &str) -> Text {
-        Text::from(text.to_owned())
+        let mut with_nul = String::with_capacity(text.len() + 1);
+        with_nul.push_str(text);
+        Text::from(with_nul)
     }
 }
 

@@ -44,6 +44,10 @@ fn find(bytes: &[u8], content_type: Option<&str>) -> (&'static Encoding, Charset
         return (encoding, CharsetSource::ByteOrderMark);
     }
     let head = bytes.get(..DECLARATION_BYTES).unwrap_or(bytes);
+    // Most text that games get is JSON, and declares nothing.
+    if !head.contains(&b'<') {
+        return (UTF_8, CharsetSource::Default);
+    }
     if let Some(encoding) = xml_declaration(head).and_then(declared) {
         return (encoding, CharsetSource::XmlDeclaration);
     }

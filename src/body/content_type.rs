@@ -2,7 +2,7 @@
 
 use crate::body::charset;
 use crate::event::BodyKind;
-use crate::request::Request;
+use crate::request::RequestParts;
 
 /// The Content-Type of a request that gives none.
 pub(crate) fn default_for(kind: BodyKind, is_bytes: bool) -> &'static str {
@@ -14,7 +14,7 @@ pub(crate) fn default_for(kind: BodyKind, is_bytes: bool) -> &'static str {
 }
 
 /// The Content-Type of a request that is text and names no charset, with the one it is in.
-pub(crate) fn with_charset(request: &Request) -> Option<String> {
+pub(crate) fn with_charset(request: &RequestParts) -> Option<String> {
     let given = request.headers.get("Content-Type").filter(|_| request.body_kind == BodyKind::Text)?;
     charset::parameter(given).is_none().then(|| format!("{given}; charset=UTF-8"))
 }
@@ -22,15 +22,19 @@ pub(crate) fn with_charset(request: &Request) -> Option<String> {
 /// Whether a response of this Content-Type is text: any type with a charset, `text/*`, XML, JSON, JavaScript, forms.
 pub(crate) fn kind_of_response(content_type: Option<&str>) -> BodyKind {
     let Some(content_type) = content_type else { return BodyKind::Binary };
-    let essence = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    let has_charset = charset::parameter(content_type).is_some();
-    let (top, sub) = essence.split_once('/').unwrap_or((&essence, ""));
-    let text = has_charset
-        || top == "text"
-        || sub.ends_with("xml")
-        || sub == "json"
-        || sub.ends_with("+json")
-        || matches!(sub, "javascript" | "x-javascript" | "ecmascript" | "x-ecmascript" | "x-www-form-urlencoded");
+    let essence = content_type.split(';').next().unwrap_or("").trim();
+    let (top, sub) = essence.split_once('/').unwrap_or((essence, ""));
+    let is = |what: &str| sub.eq_ignore_ascii_case(what);
+    let ends_with = |end: &str| {
+        let start = sub.len().checked_sub(end.len());
+        start.and_then(|start| sub.get(start..)).is_some_and(|last| last.eq_ignore_ascii_case(end))
+    };
+    let text = top.eq_ignore_ascii_case("text")
+        || is("json")
+        || ends_with("+json")
+        || ends_with("xml")
+        || ["javascript", "x-javascript", "ecmascript", "x-ecmascript", "x-www-form-urlencoded"].into_iter().any(is)
+        || charset::parameter(content_type).is_some();
     if text { BodyKind::Text } else { BodyKind::Binary }
 }
 

@@ -351,7 +351,7 @@ pub(super) unsafe fn request(desc: &sortie_request_desc) -> Result<Request, Refu
         request = request.header(name, value)?;
     }
     if let Some(content_type) = unsafe { optional_text(desc.content_type, "content_type") }?
-        && request.headers.get("Content-Type").is_none()
+        && request.parts.headers.get("Content-Type").is_none()
     {
         request = request.header("Content-Type", content_type)?;
     }

@@ -10,7 +10,6 @@ mod types;
 
 use std::cell::RefCell;
 use std::ffi::{c_char, c_void};
-use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,15 +19,16 @@ use parking_lot::Mutex;
 
 use crate::body::form::FormPart;
 use crate::budget::Body;
+use crate::chain::Chain;
 use crate::client::Client;
 use crate::config::Config;
 use crate::error::{ErrorKind, Reason, Refusal};
 use crate::event::{BodyKind, CharsetSource, Event, EventKind, Protocol, Response, TraceLevel};
 use crate::headers::Headers;
-use crate::request::Rates;
+use crate::request::{BaseDirectory, FileName, Limit, Progress, Rates, Request};
 use crate::slots::RequestId;
 use crate::text::Text;
-use args::{null, optional_text, read_struct, reference, write_struct};
+use args::{null, optional_text, read_struct, reference, text, write_struct};
 pub use types::*;
 
 /// The number of this C ABI. It grows with what is added; what is there never changes.
@@ -38,32 +38,14 @@ pub const SORTIE_ABI_VERSION: u32 = 1;
 pub struct sortie_client {
     client: Client,
     /// What the events of the last poll point to.
-    held: Mutex<Vec<Held>>,
-    /// Whether `held` has anything in it.
-    holding: AtomicBool,
+    held: Mutex<Chain<Event>>,
+    /// Whether there is anything in `held`, or still to be given out of what the last poll has met.
+    busy: AtomicBool,
 }
 
 /// A body that was taken over from an event.
 pub struct sortie_body {
     bytes: Body,
-}
-
-/// What a handed-out event points to, at addresses that stay.
-struct Held {
-    _url: Text,
-    response: *mut Response,
-}
-
-// SAFETY: the response is owned, and reached only by the thread that polls.
-unsafe impl Send for Held {}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        if !self.response.is_null() {
-            // SAFETY: made by Box::into_raw in `hand_out`, and dropped once, here.
-            drop(unsafe { Box::from_raw(self.response) });
-        }
-    }
 }
 
 thread_local! {
@@ -121,7 +103,7 @@ pub unsafe extern "C" fn sortie_client_create(
             unsafe { args::config(&read_struct(config)?) }?
         };
         let client = Client::new(config)?;
-        let handle = sortie_client { client, held: Mutex::new(Vec::new()), holding: AtomicBool::new(false) };
+        let handle = sortie_client { client, held: Mutex::new(Chain::new()), busy: AtomicBool::new(false) };
         // SAFETY: not NULL, and the caller promises a writable pointer.
         unsafe { out.write(Box::into_raw(Box::new(handle))) };
         Ok(())
@@ -171,31 +153,19 @@ pub unsafe extern "C" fn sortie_submit(
         // SAFETY: the caller promises a live client and a desc of struct_size bytes whose pointers are as its fields say.
         let (client, desc) = unsafe { (reference(client, "client")?, read_struct(desc)?) };
         // SAFETY: as above.
-        unsafe { submit(client, &desc, out_id) }
+        unsafe { submit(client, args::request(&desc)?, out_id) }
     })
 }
 
 /// # Safety
-/// As sortie_submit().
-unsafe fn submit(
-    client: &sortie_client,
-    desc: &sortie_request_desc,
-    out_id: *mut sortie_request,
-) -> Result<(), Refusal> {
-    // SAFETY: promised by the caller.
-    let id = client.client.submit(unsafe { args::request(desc) }?)?;
+/// `out_id` is NULL or writable.
+unsafe fn submit(client: &sortie_client, request: Request, out_id: *mut sortie_request) -> Result<(), Refusal> {
+    let id = client.client.submit(request)?;
     if !out_id.is_null() {
         // SAFETY: not NULL, and the caller promises a writable id.
         unsafe { out_id.write(id.number()) };
     }
     Ok(())
-}
-
-/// A description with only a URL and user data.
-fn plain_desc(url: *const c_char, user_data: u64) -> sortie_request_desc {
-    // SAFETY: integers and raw pointers, for which zero is a value.
-    let zero: sortie_request_desc = unsafe { MaybeUninit::zeroed().assume_init() };
-    sortie_request_desc { url, user_data, ..zero }
 }
 
 /// Submits a GET request for a body in memory.
@@ -216,7 +186,10 @@ pub unsafe extern "C" fn sortie_get(
 ) -> sortie_result {
     guard_unit(|| {
         // SAFETY: the caller promises a live client, a string and a writable id.
-        unsafe { submit(reference(client, "client")?, &plain_desc(url, user_data), out_id) }
+        unsafe {
+            let client = reference(client, "client")?;
+            submit(client, Request::get(text(url, "url")?)?.user_data(user_data), out_id)
+        }
     })
 }
 
@@ -240,17 +213,13 @@ pub unsafe extern "C" fn sortie_download(
     out_id: *mut sortie_request,
 ) -> sortie_result {
     guard_unit(|| {
-        if path.is_null() {
-            return Err(null("path"));
-        }
-        let desc = sortie_request_desc {
-            response_path: path,
-            progress: SORTIE_PROGRESS_DOWNLOAD,
-            timeout_ms: SORTIE_NO_TIMEOUT,
-            ..plain_desc(url, user_data)
-        };
         // SAFETY: the caller promises a live client, two strings and a writable id.
-        unsafe { submit(reference(client, "client")?, &desc, out_id) }
+        unsafe {
+            let file = FileName::new(text(path, "path")?, BaseDirectory::None)?;
+            let client = reference(client, "client")?;
+            let request = Request::get(text(url, "url")?)?.response_file(file)?.progress(Progress::Download);
+            submit(client, request.timeout(Limit::Never).user_data(user_data), out_id)
+        }
     })
 }
 
@@ -276,18 +245,16 @@ pub unsafe extern "C" fn sortie_upload(
     out_id: *mut sortie_request,
 ) -> sortie_result {
     guard_unit(|| {
-        if path.is_null() {
-            return Err(null("path"));
-        }
-        let desc = sortie_request_desc {
-            body_path: path,
-            content_type,
-            progress: SORTIE_PROGRESS_UPLOAD,
-            timeout_ms: SORTIE_NO_TIMEOUT,
-            ..plain_desc(url, user_data)
-        };
         // SAFETY: the caller promises a live client, three strings and a writable id.
-        unsafe { submit(reference(client, "client")?, &desc, out_id) }
+        unsafe {
+            let file = FileName::new(text(path, "path")?, BaseDirectory::None)?;
+            let client = reference(client, "client")?;
+            let mut request = Request::get(text(url, "url")?)?.body_file(file).progress(Progress::Upload);
+            if let Some(content_type) = optional_text(content_type, "content_type")? {
+                request = request.header("Content-Type", content_type)?;
+            }
+            submit(client, request.timeout(Limit::Never).user_data(user_data), out_id)
+        }
     })
 }
 
@@ -493,13 +460,23 @@ pub unsafe extern "C" fn sortie_poll(client: *mut sortie_client, events: *mut so
     if let Some(client) = unsafe { client.as_ref() }
         && capacity != 0
         && !events.is_null()
-        && !client.holding.load(Ordering::Acquire)
-        && !client.client.has_event()
+        && !client.busy.load(Ordering::Acquire)
+        && client.client.has_nothing_new()
     {
         return 0;
     }
+    // SAFETY: the caller's promises are handed on.
+    unsafe { drain(client, events, capacity) }
+}
+
+/// The rest of sortie_poll(), apart so that the frame in which nothing happened does not even save registers for it.
+///
+/// # Safety
+/// As sortie_poll().
+#[inline(never)]
+unsafe fn drain(client: *mut sortie_client, events: *mut sortie_event, capacity: u32) -> i32 {
     guard(|| {
-        // SAFETY: as above.
+        // SAFETY: the caller promises a live client or NULL.
         let client = unsafe { reference(client, "client") }?;
         if events.is_null() {
             return Err(null("events"));
@@ -509,28 +486,35 @@ pub unsafe extern "C" fn sortie_poll(client: *mut sortie_client, events: *mut so
         }
         let busy = || Refusal::new(Reason::Busy, "another thread is in sortie_poll() on this client");
         let mut held = client.held.try_lock().ok_or_else(busy)?;
-        held.clear();
+        if !held.is_empty() {
+            client.client.give_back(std::mem::replace(&mut held, Chain::new()));
+        }
+        let Some(mut drain) = client.client.drain() else {
+            // What comes meanwhile is met when the client is resumed.
+            client.busy.store(true, Ordering::Release);
+            return Ok(0);
+        };
         let mut count: i32 = 0;
         while count.unsigned_abs() < capacity && count < i32::MAX {
-            let Some(event) = client.client.poll() else { break };
-            let (event, owned) = hand_out(event);
-            held.push(owned);
+            let Some(mut link) = drain.next() else { break };
+            client.client.note_taken(&link.item);
             // SAFETY: count < capacity, and the caller promises room for capacity events.
-            unsafe { events.add(count.unsigned_abs() as usize).write(event) };
+            unsafe { events.add(count.unsigned_abs() as usize).write(hand_out(&mut link.item)) };
+            held.push(link);
             count += 1;
         }
-        client.holding.store(count > 0, Ordering::Release);
+        client.busy.store(count > 0 || !drain.is_through(), Ordering::Release);
         Ok(count)
     })
 }
 
-/// Splits an event into what C sees and what that points to.
-fn hand_out(event: Event) -> (sortie_event, Held) {
-    let Event { request, user_data, kind, url, transferred, estimated, response, network } = event;
+/// What C sees of an event, as long as that stays where it is.
+#[inline]
+fn hand_out(event: &mut Event) -> sortie_event {
     let mut out = sortie_event {
-        request: request.number(),
-        user_data,
-        r#type: match kind {
+        request: event.request.number(),
+        user_data: event.user_data,
+        r#type: match event.kind {
             EventKind::Began => SORTIE_EVENT_BEGAN,
             EventKind::Progress => SORTIE_EVENT_PROGRESS,
             EventKind::Data => SORTIE_EVENT_DATA,
@@ -547,24 +531,26 @@ fn hand_out(event: Event) -> (sortie_event, Held) {
         body_length: 0,
         file_path: ptr::null(),
         message: ptr::null(),
-        url: c_pointer(url.as_c_str()),
-        bytes_transferred: transferred,
-        bytes_estimated: estimated,
+        url: c_pointer(event.url.as_c_str()),
+        bytes_transferred: event.transferred,
+        bytes_estimated: event.estimated,
         details: ptr::null_mut(),
-        network: network.flags(),
+        network: if event.kind == EventKind::Reachability { event.network.flags() } else { 0 },
         flags: 0,
         attempts: 0,
         retry_delay_ms: 0,
         trace_level: SORTIE_TRACE_OFF,
         reserved: [0; 3],
     };
-    if let Some(response) = &response {
+    if let Some(response) = event.response.as_deref_mut() {
         out.status = response.status.into();
         let flag = |set, flag| if set { flag } else { 0 };
         out.flags =
             flag(response.from_cache, SORTIE_EVENT_FROM_CACHE) | flag(response.revalidated, SORTIE_EVENT_REVALIDATED);
         out.attempts = response.timing.attempts;
-        out.retry_delay_ms = u32::try_from(response.retry_delay.as_millis()).unwrap_or(u32::MAX);
+        if event.kind == EventKind::Retry {
+            out.retry_delay_ms = u32::try_from(response.retry_delay.as_millis()).unwrap_or(u32::MAX);
+        }
         if let Some(body) = &response.body {
             out.body = body.as_bytes().as_ptr().cast::<c_void>();
             out.body_length = body.len() as u64;
@@ -590,10 +576,9 @@ fn hand_out(event: Event) -> (sortie_event, Held) {
             out.error = kind.number();
             out.message = c_pointer(message.as_c_str());
         }
+        out.details = (&raw mut *response).cast();
     }
-    let response = response.map_or(ptr::null_mut(), Box::into_raw);
-    out.details = response.cast();
-    (out, Held { _url: url, response })
+    out
 }
 
 /// Sleeps until sortie_poll() has something to give. For tools and tests: a game polls once a frame instead. It may wake for
@@ -986,7 +971,8 @@ pub unsafe extern "C" fn sortie_event_effective_url(event: *const sortie_event) 
 pub unsafe extern "C" fn sortie_event_charset(event: *const sortie_event, source: *mut u32) -> *const c_char {
     guard_pointer(|| {
         // SAFETY: the caller promises an event of the last poll.
-        let (name, found) = unsafe { response(event) }?.charset.as_ref()?;
+        let response = unsafe { response(event) }?;
+        let (name, found) = response.charset?;
         if !source.is_null() {
             let number = match found {
                 CharsetSource::Header => SORTIE_CHARSET_HEADER,
@@ -999,7 +985,7 @@ pub unsafe extern "C" fn sortie_event_charset(event: *const sortie_event, source
             // SAFETY: not NULL, and the caller promises a writable number.
             unsafe { source.write(number) };
         }
-        Some(c_pointer(name.as_c_str()))
+        Some(c_pointer(response.charset_text.get_or_init(|| Text::from(name)).as_c_str()))
     })
 }
 

@@ -27,9 +27,9 @@ use crate::body::{charset, content_type};
 use crate::budget::{Body, Budget};
 use crate::error::{ErrorKind, Failure, bytes_text};
 use crate::event::{BodyKind, Event, EventKind, Network, Producer, Response, TraceLevel};
-use crate::headers::Headers;
+use crate::headers::{Head, Headers};
 use crate::net::{Connection, Owner, Reached, Sockets, Transfer};
-use crate::request::{Progress, Request};
+use crate::request::{Progress, RequestParts};
 use crate::slots::RequestId;
 use crate::text::Text;
 
@@ -182,6 +182,8 @@ pub(super) struct Flow {
 
     pub(super) status: u16,
     pub(super) headers: Headers,
+    /// What comes of them until they are complete.
+    head: Head,
     head_done: bool,
     http2: bool,
     /// Where to go instead, as the response says.
@@ -236,7 +238,7 @@ pub(super) struct Flow {
 }
 
 impl Flow {
-    pub(super) fn new(id: RequestId, request: &Request, source: Source, now: Duration) -> Flow {
+    pub(super) fn new(id: RequestId, url: Text, request: &RequestParts, source: Source, now: Duration) -> Flow {
         Flow {
             id,
             attempt: 0,
@@ -247,7 +249,7 @@ impl Flow {
             effective_url: None,
             connection: None,
             user_data: request.user_data,
-            url: request.requested.clone(),
+            url,
             progress: request.progress,
             follow_redirects: request.follow_redirects,
             is_head: false,
@@ -269,6 +271,7 @@ impl Flow {
             source,
             status: 0,
             headers: Headers::new(),
+            head: Head::default(),
             head_done: false,
             http2: false,
             redirect: None,
@@ -344,7 +347,7 @@ impl Flow {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if !self.head_done && line.starts_with(b"HTTP/") {
-            self.headers.begin(decode(line).trim_end());
+            self.head.begin(line.trim_ascii_end());
             self.http2 = line.starts_with(b"HTTP/2");
             let code = line.split(|byte| *byte == b' ').nth(1).and_then(|code| std::str::from_utf8(code).ok());
             self.status = code.and_then(|code| code.parse().ok()).unwrap_or(0);
@@ -363,16 +366,21 @@ impl Flow {
             let interim = (100..200).contains(&self.status);
             return interim || self.on_head(outlet);
         }
-        if let Some(colon) = line.iter().position(|byte| *byte == b':') {
-            let (name, value) = line.split_at(colon);
-            self.headers.push(&decode(name), decode(value.get(1..).unwrap_or(&[])).trim_matches([' ', '\t']));
-        }
+        self.head.add(line);
         true
+    }
+
+    /// No more of the head comes.
+    pub(super) fn end_head(&mut self) {
+        if !self.head_done {
+            self.headers = self.head.finish();
+        }
     }
 
     /// The head is complete: decides what becomes of the body.
     fn on_head(&mut self, outlet: &Outlet) -> bool {
         self.head_done = true;
+        self.headers = self.head.finish();
         if !(200..300).contains(&self.status) || self.is_head {
             self.expected = Expected::default();
         }
@@ -438,9 +446,9 @@ impl Flow {
 
     /// Decides where the body goes.
     fn prepare_body(&mut self, outlet: &Outlet) -> bool {
-        let encodings = self.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("Content-Encoding"));
-        let encoding = encodings.map(|(_, value)| value).collect::<Vec<_>>().join(",");
-        if self.decompress {
+        if self.decompress && self.headers.get("Content-Encoding").is_some() {
+            let encodings = self.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("Content-Encoding"));
+            let encoding = encodings.map(|(_, value)| value).collect::<Vec<_>>().join(",");
             match Decoder::for_header(&encoding, self.max_ratio) {
                 Ok(decoder) => self.decoder = decoder,
                 Err(()) => {
@@ -746,14 +754,6 @@ impl Flow {
     }
 }
 
-/// Header bytes as text: UTF-8 if they are, else Latin-1, as they were meant before.
-fn decode(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.into(),
-        Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect::<String>().into(),
-    }
-}
-
 /// What libcurl calls back: the attempt that runs on its handle, if any.
 pub(super) struct Exchange {
     pub(super) flow: Option<Box<Flow>>,
@@ -875,7 +875,7 @@ pub(super) fn response_of(flow: &mut Flow, budget: Option<&Arc<Budget>>) -> Resp
         response.body_kind = if compressed { BodyKind::Binary } else { content_type::kind_of_response(content_type) };
         let bytes = if response.body_kind == BodyKind::Text && !flow.raw_text {
             let decoded = charset::decode(bytes, content_type);
-            response.charset = Some((Text::from(decoded.charset), decoded.source));
+            response.charset = Some((decoded.charset, decoded.source));
             decoded.text
         } else {
             bytes

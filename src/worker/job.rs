@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::error::{ErrorKind, Failure};
 use crate::event::{Event, EventKind, Network, Response, Timing, TraceLevel};
 use crate::net::{Credential, Hop, Owner};
-use crate::request::{CacheMode, Credentials, HttpVersion, Request, RequestBody};
+use crate::request::{CacheMode, Credentials, HttpVersion, RequestBody, RequestParts};
 use crate::slots::RequestId;
 use crate::text::Text;
 
@@ -47,7 +47,9 @@ pub(super) enum State {
 
 pub(super) struct Job {
     pub(super) id: RequestId,
-    pub(super) request: Request,
+    pub(super) request: Box<RequestParts>,
+    /// The URL as given, but for credentials.
+    pub(super) requested: Text,
     pub(super) state: State,
     pub(super) rank: Rank,
     /// The host at which it holds a place.
@@ -127,9 +129,17 @@ impl Drop for Job {
 }
 
 impl Job {
-    pub(super) fn new(id: RequestId, request: Request, rank: Rank, submitted: Duration, outlet: &Rc<Outlet>) -> Job {
+    pub(super) fn new(
+        id: RequestId,
+        mut request: Box<RequestParts>,
+        rank: Rank,
+        submitted: Duration,
+        outlet: &Rc<Outlet>,
+    ) -> Job {
+        let requested = request.requested.take().unwrap_or_else(|| Text::from(request.url.as_str()));
         Job {
             id,
+            requested,
             state: State::Moving,
             rank,
             place: None,
@@ -177,7 +187,7 @@ impl Job {
             request: self.id,
             user_data: self.request.user_data,
             kind,
-            url: self.request.requested.clone(),
+            url: self.requested.clone(),
             transferred,
             estimated,
             response: response.map(Box::new),

@@ -40,7 +40,7 @@ use crate::error::{ErrorKind, Failure};
 use crate::event::{EventKind, Producer, Response, TraceLevel};
 use crate::mock::{Mock, Mocks};
 use crate::net::{self, Active, Answer as Probed, Credential, Easy, Net, Owner, Reached, Setup, Wake};
-use crate::request::{Priority, Progress, Rates, Request, RequestBody};
+use crate::request::{Priority, Progress, Rates, RequestBody, RequestParts};
 use crate::slots::RequestId;
 use crate::text::Text;
 use admission::{Admission, Protocol, Rank};
@@ -66,7 +66,7 @@ const MAX_POOLED_HANDLES: usize = 256;
 /// What other threads ask of the worker.
 pub(crate) enum Command {
     /// With the room for its body, if that is streamed.
-    Submit(RequestId, Box<Request>, Option<Arc<Room>>),
+    Submit(RequestId, Box<RequestParts>, Option<Arc<Room>>),
     WriteBody(RequestId, Vec<u8>),
     FinishBody(RequestId),
     Cancel(RequestId),
@@ -293,6 +293,7 @@ impl Worker {
             if !self.take_commands() {
                 return;
             }
+            drop(self.outlet.events.take_returned());
             // Each step frees places or makes work for those after it; what the last two free is taken up by another turn.
             self.keep_deadlines();
             self.admit();
@@ -304,6 +305,7 @@ impl Worker {
             let finished = self.finish_transfers();
             self.measure();
             self.publish();
+            self.outlet.events.announce();
             if !noticed && !finished {
                 self.sleep();
             }
@@ -384,7 +386,7 @@ impl Worker {
                 return false;
             }
             match self.commands.try_recv() {
-                Ok(Command::Submit(id, request, room)) => self.accept(id, *request, room),
+                Ok(Command::Submit(id, request, room)) => self.accept(id, request, room),
                 Ok(Command::WriteBody(id, bytes)) => self.feed(id, |feed| feed.push(bytes)),
                 Ok(Command::FinishBody(id)) => self.feed(id, Feed::finish),
                 Ok(Command::Cancel(id)) => {
@@ -421,7 +423,7 @@ impl Worker {
         true
     }
 
-    fn accept(&mut self, id: RequestId, request: Request, room: Option<Arc<Room>>) {
+    fn accept(&mut self, id: RequestId, request: Box<RequestParts>, room: Option<Arc<Room>>) {
         self.sequence += 1;
         let now = self.now();
         let rank = Rank::new(now, request.priority, self.sequence);
@@ -853,7 +855,7 @@ impl Worker {
 
     /// The flow of a job's present hop.
     fn flow_for(&self, job: &Job, source: Source) -> Box<Flow> {
-        let mut flow = Box::new(Flow::new(job.id, &job.request, source, self.now()));
+        let mut flow = Box::new(Flow::new(job.id, job.requested.clone(), &job.request, source, self.now()));
         flow.is_head = job.method == "HEAD";
         flow.idempotent = job.is_idempotent();
         flow.max_body = job.request.max_body_bytes.unwrap_or(self.config.max_body_bytes);
@@ -1103,6 +1105,7 @@ impl Worker {
 
     /// Takes over from the flow of a hop that is over how far it has come, why it failed, and where it leads instead.
     fn take_outcome(&self, job: &mut Job, flow: &mut Flow) -> (Option<Failure>, Option<String>) {
+        flow.end_head();
         (job.began, job.head_told, job.told) = (flow.began, flow.head_told, flow.told);
         job.streamed = flow.has_streamed();
         job.timing.bytes_received += flow.came;
@@ -1272,7 +1275,7 @@ impl Worker {
     /// Ends a request that the disk is at, once it has let go of what it writes, and of a text that may be lent.
     fn let_go(&mut self, mut job: Box<Job>, failure: Failure) {
         self.outlet.to_disk(Op::Discard(job.key()));
-        let mut flow = Box::new(Flow::new(job.id, &job.request, Source::None, self.now()));
+        let mut flow = Box::new(Flow::new(job.id, job.requested.clone(), &job.request, Source::None, self.now()));
         flow.told = job.told;
         job.state = State::Storing(flow, Some(failure));
         self.put(job);
