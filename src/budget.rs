@@ -135,6 +135,11 @@ impl Body {
         self.bytes.len().saturating_sub(1)
     }
 
+    /// How many bytes there is room for.
+    pub(crate) fn room(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Whether the body has no byte.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

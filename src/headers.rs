@@ -134,6 +134,11 @@ impl Head {
     const USUAL_TEXT: usize = 768;
     const USUAL_FIELDS: usize = 16;
 
+    /// How many bytes of text there is room for.
+    pub(crate) fn room(&self) -> usize {
+        self.text.capacity()
+    }
+
     /// Starts anew, with the status line.
     pub(crate) fn begin(&mut self, status_line: &[u8]) {
         self.text.clear();
@@ -190,6 +195,16 @@ impl Head {
                 headers
             }
         }
+    }
+}
+
+impl From<Headers> for Head {
+    /// An empty one, with the room of a list that is of no more use.
+    fn from(headers: Headers) -> Head {
+        let mut head = Head { text: headers.text.into_bytes(), fields: headers.fields, status_line: 0 };
+        head.text.clear();
+        head.fields.clear();
+        head
     }
 }
 

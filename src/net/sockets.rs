@@ -1,9 +1,9 @@
 //! Which sockets libcurl wants to hear of, and what the kernel has been told.
 //!
 //! libcurl takes a socket out of its interest whenever a transfer ends and puts it back when the next one starts. Passing
-//! that on would cost two system calls per request, so a removal of a socket that we opened is only noted, and carried
-//! out if the socket then reports something nobody wants. libcurl's own descriptors (those of its name lookup) are
-//! closed without notice and are therefore removed at once.
+//! that on would cost two system calls per request, so a removal is only noted, and carried out if the socket then reports
+//! something nobody wants. libcurl may close its own descriptors, by which its threads wake it, without notice: when it
+//! wants something of one again, the kernel is told anew.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,6 +25,8 @@ struct Entry {
     registered: Option<Interest>,
     /// For whom it was opened by us, so that its closing is noticed.
     owner: Option<Owner>,
+    /// It was not opened by us, and since libcurl last wanted something of it, it may have been closed without notice.
+    doubtful: bool,
 }
 
 /// The queue that a connection was opened for.
@@ -116,17 +118,13 @@ impl Sockets {
         let entry = table.entry(place);
         if events.remove() {
             entry.wanted = Interest::default();
-            if entry.owner.is_none() {
-                let registered = entry.registered.take().is_some();
-                if registered {
-                    self.delete(place);
-                }
-            }
+            entry.doubtful = entry.owner.is_none();
             return;
         }
         let both = events.input_and_output();
         entry.wanted = Interest { read: both || events.input(), write: both || events.output() };
-        if entry.registered != Some(entry.wanted) {
+        let doubtful = std::mem::take(&mut entry.doubtful);
+        if doubtful || entry.registered != Some(entry.wanted) {
             entry.registered = self.register(place, entry.wanted, entry.registered.is_some());
         }
     }

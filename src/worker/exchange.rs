@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use super::caching::Recorder;
 use super::rates::{Lines, Share};
 use super::retry::{self, Backoff};
+use super::spare::Spare;
 use super::trace::Trace;
 use crate::body::decoding::{Broken, Decoder};
 use crate::body::disk::{Key, Location, Op};
@@ -36,15 +37,13 @@ use crate::text::Text;
 /// How much of a download may be on its way to the disk before its transfer pauses.
 const DISK_WINDOW: usize = 1 << 20;
 /// How much is handed to the disk at a time.
-const DISK_CHUNK: usize = 256 << 10;
+pub(super) const DISK_CHUNK: usize = 256 << 10;
 /// The most that comes at a time: a piece of decompressed data.
-const MAX_PIECE: usize = 64 << 10;
+pub(super) const MAX_PIECE: usize = 64 << 10;
 /// How much memory a response gets at once because it says how long it is; beyond, it has to come.
 const MAX_RESERVE: u64 = 16 << 20;
 /// How much of a redirect's body is read so that the connection can be used again.
 const MAX_REDIRECT_BODY: u64 = 256 << 10;
-/// How many free disk buffers are kept.
-const MAX_SPARE_BUFFERS: usize = 16;
 
 /// What a callback has seen and the worker has to act on.
 pub(super) enum Notice {
@@ -73,7 +72,7 @@ pub(super) struct Outlet {
     /// Locked while a body is read that the host may have lent; true once it is taken back.
     pub(super) lending: Arc<Mutex<bool>>,
     pub(super) notices: RefCell<Vec<Notice>>,
-    pub(super) spare: RefCell<Vec<Vec<u8>>>,
+    pub(super) spare: RefCell<Spare>,
     pub(super) bytes_received: Cell<u64>,
     pub(super) bytes_sent: Cell<u64>,
     pub(super) lines: RefCell<Lines>,
@@ -96,19 +95,6 @@ impl Outlet {
 
     pub(super) fn notice(&self, notice: Notice) {
         self.notices.borrow_mut().push(notice);
-    }
-
-    fn disk_buffer(&self) -> Vec<u8> {
-        self.spare.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(DISK_CHUNK + MAX_PIECE))
-    }
-
-    /// Keeps a buffer for the next download.
-    pub(super) fn recycle(&self, mut buffer: Vec<u8>) {
-        let mut spare = self.spare.borrow_mut();
-        if spare.len() < MAX_SPARE_BUFFERS && buffer.capacity() >= DISK_CHUNK {
-            buffer.clear();
-            spare.push(buffer);
-        }
     }
 }
 
@@ -161,7 +147,7 @@ pub(super) struct Flow {
     pub(super) max_ratio: u32,
     /// What the body of a 2xx response has to be, and its hash as it grows, unless the disk makes it.
     expected: Expected,
-    hasher: Option<Hasher>,
+    hasher: Option<Box<Hasher>>,
     /// Bytes of the body after decompression.
     delivered: u64,
     /// The window of a response that is streamed.
@@ -183,7 +169,7 @@ pub(super) struct Flow {
     pub(super) status: u16,
     pub(super) headers: Headers,
     /// What comes of them until they are complete.
-    head: Head,
+    pub(super) head: Head,
     head_done: bool,
     http2: bool,
     /// Where to go instead, as the response says.
@@ -384,7 +370,7 @@ impl Flow {
         if !(200..300).contains(&self.status) || self.is_head {
             self.expected = Expected::default();
         }
-        self.hasher = self.expected.hasher();
+        self.hasher = self.expected.hasher().map(Box::new);
         if self.connected {
             outlet.notice(Notice::Speaks { id: self.id, http2: self.http2 });
         }
@@ -496,13 +482,12 @@ impl Flow {
                 });
                 // The disk's thread makes it.
                 self.hasher = None;
-                self.sink = Sink::File(FileSink { key, buffer: outlet.disk_buffer(), in_flight: 0 });
+                self.sink = Sink::File(FileSink { key, buffer: outlet.spare.borrow_mut().disk_buffer(), in_flight: 0 });
             }
             None => {
-                let mut body = Vec::new();
-                // One more for the NUL at its end. If there is no memory now, there may be when the bytes come.
-                let _ = body.try_reserve_exact(usize::try_from(declared.min(MAX_RESERVE)).unwrap_or(0) + 1);
-                self.sink = Sink::Memory(body);
+                // One more for the NUL at its end.
+                let room = usize::try_from(declared.min(MAX_RESERVE)).unwrap_or(0) + 1;
+                self.sink = Sink::Memory(outlet.spare.borrow_mut().body(room));
             }
         }
         true
@@ -681,7 +666,7 @@ impl Flow {
             Sink::File(file) => {
                 file.buffer.extend_from_slice(data);
                 if file.buffer.len() >= DISK_CHUNK {
-                    let full = std::mem::replace(&mut file.buffer, outlet.disk_buffer());
+                    let full = std::mem::replace(&mut file.buffer, outlet.spare.borrow_mut().disk_buffer());
                     file.in_flight += full.len();
                     outlet.to_disk(Op::Write(file.key, full));
                 }
@@ -701,7 +686,7 @@ impl Flow {
             return Some(Failure::new(ErrorKind::Receive, message));
         }
         let checked = self.expected.check_length(self.delivered, true);
-        checked.and_then(|()| self.hasher.as_ref().map_or(Ok(()), Hasher::check)).err()
+        checked.and_then(|()| self.hasher.as_ref().map_or(Ok(()), |hasher| hasher.check())).err()
     }
 
     /// Fills libcurl's buffer with the request's body, or pauses until there is more.

@@ -13,6 +13,7 @@ mod rates;
 pub(crate) mod reachability;
 mod redirect;
 mod retry;
+mod spare;
 mod trace;
 
 use std::cell::{Cell, RefCell};
@@ -293,7 +294,7 @@ impl Worker {
             if !self.take_commands() {
                 return;
             }
-            drop(self.outlet.events.take_returned());
+            self.take_returned();
             // Each step frees places or makes work for those after it; what the last two free is taken up by another turn.
             self.keep_deadlines();
             self.admit();
@@ -375,6 +376,15 @@ impl Worker {
         counters.cache_revalidated.store(self.cache.revalidated, Ordering::Relaxed);
         counters.cache_misses.store(self.cache.misses, Ordering::Relaxed);
         counters.cache_bytes.store(self.cache.bytes(), Ordering::Relaxed);
+    }
+
+    /// Takes what the program has let go of.
+    fn take_returned(&mut self) {
+        let mut returned = self.outlet.events.take_returned();
+        let mut spare = self.outlet.spare.borrow_mut();
+        while let Some(link) = returned.pop() {
+            spare.keep(link.item);
+        }
     }
 
     // Commands.
@@ -856,6 +866,7 @@ impl Worker {
     /// The flow of a job's present hop.
     fn flow_for(&self, job: &Job, source: Source) -> Box<Flow> {
         let mut flow = Box::new(Flow::new(job.id, job.requested.clone(), &job.request, source, self.now()));
+        flow.head = self.outlet.spare.borrow_mut().head();
         flow.is_head = job.method == "HEAD";
         flow.idempotent = job.is_idempotent();
         flow.max_body = job.request.max_body_bytes.unwrap_or(self.config.max_body_bytes);
@@ -1372,7 +1383,7 @@ impl Worker {
         let (suspended, now) = (self.suspended(), self.now());
         let Some(mut job) = self.take(key.id) else {
             if let Outcome::Written(buffer) = outcome {
-                self.outlet.recycle(buffer);
+                self.outlet.spare.borrow_mut().keep_disk_buffer(buffer);
             }
             return;
         };
@@ -1425,7 +1436,7 @@ impl Worker {
             }
             (Outcome::Written(buffer), State::Running(active)) => {
                 let written = buffer.len();
-                self.outlet.recycle(buffer);
+                self.outlet.spare.borrow_mut().keep_disk_buffer(buffer);
                 let Some(flow) = active.flow_mut() else { return self.put(job) };
                 if let Sink::File(file) = &mut flow.sink {
                     file.in_flight = file.in_flight.saturating_sub(written);
@@ -1434,7 +1445,7 @@ impl Worker {
                     go_on(active, now);
                 }
             }
-            (Outcome::Written(buffer), _) => self.outlet.recycle(buffer),
+            (Outcome::Written(buffer), _) => self.outlet.spare.borrow_mut().keep_disk_buffer(buffer),
             (Outcome::WriteFailed(failure), State::Running(active)) => {
                 if let Some(flow) = active.flow_mut() {
                     // The disk has let go of it.
