@@ -14,7 +14,7 @@ use super::proxy::ProxyChoice;
 use super::sockets::Sockets;
 use super::sys::{self, Raw};
 use super::tls::{self, Roots};
-use super::{Net, PROBE_PATIENCE, Transfer};
+use super::{Lane, Net, PROBE_PATIENCE, Transfer};
 use crate::body::decoding::ACCEPTED;
 use crate::body::source::BodyLength;
 use crate::config::{Config, Pin, TlsVersion, canonical_host};
@@ -195,6 +195,7 @@ pub(crate) struct Easy<H> {
 
 /// An easy handle on which a transfer runs.
 pub(crate) struct Active<H> {
+    lane: Lane,
     handle: Easy2Handle<H>,
     applied: Applied,
     line: Vec<u8>,
@@ -402,12 +403,12 @@ impl<H: Transfer> Easy<H> {
         Ok(())
     }
 
-    pub(super) fn start(mut self, multi: &Multi, token: usize) -> Result<Active<H>, String> {
+    pub(super) fn start(mut self, multi: &Multi, lane: Lane, token: usize) -> Result<Active<H>, String> {
         // SAFETY: CURLOPT_PRIVATE takes any pointer and never follows it.
         unsafe { Raw(self.easy.raw()).pointer(curl_sys::CURLOPT_PRIVATE, token as *const c_char) }?;
         let handle = multi.add2(self.easy).map_err(|error| error.to_string())?;
         self.line.clear();
-        Ok(Active { handle, applied: self.applied, line: self.line })
+        Ok(Active { lane, handle, applied: self.applied, line: self.line })
     }
 
     /// What libcurl said about the last failure.
@@ -482,8 +483,12 @@ impl<H: Transfer> Active<H> {
         Raw(self.handle.raw()).pause(mask);
     }
 
+    pub(super) fn lane(&self) -> Lane {
+        self.lane
+    }
+
     pub(super) fn stop(self, multi: &Multi) -> Option<Easy<H>> {
-        let Active { handle, applied, line } = self;
+        let Active { handle, applied, line, .. } = self;
         let easy = multi.remove2(handle).ok()?;
         Some(Easy { easy, applied, line })
     }

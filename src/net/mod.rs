@@ -17,6 +17,7 @@ mod sys;
 mod tls;
 mod wake;
 
+use std::cell::OnceCell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -64,10 +65,28 @@ pub(crate) trait Transfer: Handler {
     fn connected(&mut self) -> bool;
 }
 
-/// The multi handle and the readiness of its sockets.
+/// Which multi handle a transfer runs on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Lane {
+    #[default]
+    Requests,
+    /// Where connections are kept busy for long. libcurl looks for one that is free among all to the same server: beside
+    /// 10,000 busy ones that would take a small request twenty times as long.
+    Streams,
+}
+
+impl Lane {
+    const ALL: [Lane; 2] = [Lane::Requests, Lane::Streams];
+}
+
+/// The multi handles and the readiness of their sockets.
 pub(crate) struct Net {
-    multi: Multi,
+    requests: Multi,
+    /// Made for the first stream.
+    streams: OnceCell<Multi>,
     sockets: Arc<Sockets>,
+    /// How many idle connections to keep, in each.
+    connections: usize,
     ready: Vec<Ready>,
     monitor: Option<Monitor>,
     poller: Arc<Poller>,
@@ -77,28 +96,19 @@ pub(crate) struct Net {
 impl Net {
     /// `connections`: how many idle connections to keep.
     pub(crate) fn new(wake: &Wake, connections: usize) -> io::Result<Net> {
-        let mut multi = Multi::new();
         let sockets = Arc::new(Sockets::new(Arc::clone(&wake.poller)));
-        let watched = Arc::clone(&sockets);
-        // curl-rust would keep a panic in these for the thread's every later call.
-        let guarded = |body: &mut dyn FnMut()| drop(catch_unwind(AssertUnwindSafe(body)));
-        multi
-            .socket_function(move |socket, events, _| guarded(&mut || watched.want(socket, &events)))
-            .map_err(io::Error::other)?;
-        let timed = Arc::clone(&sockets);
-        multi
-            .timer_function(move |after| {
-                guarded(&mut || timed.set_timer(after));
-                true
-            })
-            .map_err(io::Error::other)?;
-        multi.pipelining(false, true).map_err(io::Error::other)?;
-        multi.set_max_connects(connections).map_err(io::Error::other)?;
-        // SAFETY: the handle is live.
-        unsafe { sys::multi_long(multi.raw(), sys::MOPT_QUICK_EXIT, 1) };
+        let requests = multi(Lane::Requests, &sockets, connections)?;
         let poller = Arc::clone(&wake.poller);
         let monitor = Monitor::open(&poller);
-        Ok(Net { multi, sockets, ready: Vec::new(), monitor, poller, network_changed: false })
+        let (streams, ready, network_changed) = (OnceCell::new(), Vec::new(), false);
+        Ok(Net { requests, streams, sockets, connections, ready, monitor, poller, network_changed })
+    }
+
+    fn lane(&self, lane: Lane) -> Option<&Multi> {
+        match lane {
+            Lane::Requests => Some(&self.requests),
+            Lane::Streams => self.streams.get(),
+        }
     }
 
     /// Whether the system tells when its network changes.
@@ -117,23 +127,29 @@ impl Net {
     }
 
     /// Starts a transfer; `token` comes back when it has finished.
-    pub(crate) fn start<H: Transfer>(&self, easy: Easy<H>, token: usize) -> Result<Active<H>, String> {
-        easy.start(&self.multi, token)
+    pub(crate) fn start<H: Transfer>(&self, easy: Easy<H>, lane: Lane, token: usize) -> Result<Active<H>, String> {
+        if lane == Lane::Streams && self.streams.get().is_none() {
+            let streams = multi(lane, &self.sockets, self.connections).map_err(|error| error.to_string())?;
+            let _ = self.streams.set(streams);
+        }
+        let multi = self.lane(lane).ok_or("there is no multi handle")?;
+        easy.start(multi, lane, token)
     }
 
     /// Takes a transfer out, finished or not. `None` if libcurl would not give it back.
     pub(crate) fn stop<H: Transfer>(&self, active: Active<H>) -> Option<Easy<H>> {
-        active.stop(&self.multi)
+        let multi = self.lane(active.lane())?;
+        active.stop(multi)
     }
 
     /// Runs libcurl's timer if it is due, which also starts what was just added.
     pub(crate) fn run_timer(&self) {
         // Bounded, since a timer of 0 can follow another; what is left comes in the worker's next turn.
         for _ in 0..8 {
-            if !self.sockets.take_due_timer(Instant::now()) {
-                return;
+            let Some(lane) = self.sockets.take_due_timer(Instant::now()) else { return };
+            if let Some(multi) = self.lane(lane) {
+                let _ = multi.timeout();
             }
-            let _ = self.multi.timeout();
         }
     }
 
@@ -156,14 +172,14 @@ impl Net {
                 self.network_changed = true;
                 continue;
             }
-            if self.sockets.is_wanted(place) {
+            if let Some(multi) = self.sockets.wanted(place).and_then(|lane| self.lane(lane)) {
                 let mut events = Events::new();
                 events.input(interest.read).output(interest.write);
                 #[cfg(unix)]
                 let socket = raw(place);
                 #[cfg(windows)]
                 let socket = raw(place) as _;
-                let _ = self.multi.action(socket, &events);
+                let _ = multi.action(socket, &events);
             }
         }
         Ok(())
@@ -171,25 +187,8 @@ impl Net {
 
     /// Gives every transfer that has finished since the last call, with its token and libcurl's code.
     pub(crate) fn finished(&self, finished: &mut Vec<(usize, curl_sys::CURLcode)>) {
-        let mut left = 0;
-        loop {
-            // SAFETY: the handle is live.
-            let message = unsafe { curl_sys::curl_multi_info_read(self.multi.raw(), &raw mut left) };
-            // SAFETY: NULL or a message that is valid until the next call.
-            let Some(message) = (unsafe { message.as_ref() }) else { return };
-            if message.msg != curl_sys::CURLMSG_DONE {
-                continue;
-            }
-            let mut token = 0usize;
-            // SAFETY: the message's handle is live, and CURLINFO_PRIVATE writes a pointer's width.
-            let code =
-                unsafe { curl_sys::curl_easy_getinfo(message.easy_handle, curl_sys::CURLINFO_PRIVATE, &raw mut token) };
-            if code == curl_sys::CURLE_OK {
-                // A DONE message carries its result as an int in place of the pointer.
-                #[allow(clippy::cast_possible_truncation)]
-                let result = message.data as usize as curl_sys::CURLcode;
-                finished.push((token, result));
-            }
+        for multi in Lane::ALL.into_iter().filter_map(|lane| self.lane(lane)) {
+            take_finished(multi, finished);
         }
     }
 }
@@ -200,11 +199,58 @@ impl Drop for Net {
             monitor.close(&self.poller);
         }
         // Cleaning up calls back: by then nothing of ours may be reached but the sockets, which outlive the handle.
-        let multi = self.multi.raw();
-        // SAFETY: the handle is live, and NULL is a value of both options.
-        unsafe {
-            curl_sys::curl_multi_setopt(multi, curl_sys::CURLMOPT_SOCKETFUNCTION, std::ptr::null::<u8>());
-            curl_sys::curl_multi_setopt(multi, curl_sys::CURLMOPT_TIMERFUNCTION, std::ptr::null::<u8>());
+        for multi in Lane::ALL.into_iter().filter_map(|lane| self.lane(lane)).map(Multi::raw) {
+            // SAFETY: the handle is live, and NULL is a value of both options.
+            unsafe {
+                curl_sys::curl_multi_setopt(multi, curl_sys::CURLMOPT_SOCKETFUNCTION, std::ptr::null::<u8>());
+                curl_sys::curl_multi_setopt(multi, curl_sys::CURLMOPT_TIMERFUNCTION, std::ptr::null::<u8>());
+            }
+        }
+    }
+}
+
+/// A multi handle that tells what it wants of its sockets.
+fn multi(lane: Lane, sockets: &Arc<Sockets>, connections: usize) -> io::Result<Multi> {
+    let mut multi = Multi::new();
+    let watched = Arc::clone(sockets);
+    // curl-rust would keep a panic in these for the thread's every later call.
+    let guarded = |body: &mut dyn FnMut()| drop(catch_unwind(AssertUnwindSafe(body)));
+    multi
+        .socket_function(move |socket, events, _| guarded(&mut || watched.want(lane, socket, &events)))
+        .map_err(io::Error::other)?;
+    let timed = Arc::clone(sockets);
+    multi
+        .timer_function(move |after| {
+            guarded(&mut || timed.set_timer(lane, after));
+            true
+        })
+        .map_err(io::Error::other)?;
+    multi.pipelining(false, true).map_err(io::Error::other)?;
+    multi.set_max_connects(connections).map_err(io::Error::other)?;
+    // SAFETY: the handle is live.
+    unsafe { sys::multi_long(multi.raw(), sys::MOPT_QUICK_EXIT, 1) };
+    Ok(multi)
+}
+
+fn take_finished(multi: &Multi, finished: &mut Vec<(usize, curl_sys::CURLcode)>) {
+    let mut left = 0;
+    loop {
+        // SAFETY: the handle is live.
+        let message = unsafe { curl_sys::curl_multi_info_read(multi.raw(), &raw mut left) };
+        // SAFETY: NULL or a message that is valid until the next call.
+        let Some(message) = (unsafe { message.as_ref() }) else { return };
+        if message.msg != curl_sys::CURLMSG_DONE {
+            continue;
+        }
+        let mut token = 0usize;
+        // SAFETY: the message's handle is live, and CURLINFO_PRIVATE writes a pointer's width.
+        let code =
+            unsafe { curl_sys::curl_easy_getinfo(message.easy_handle, curl_sys::CURLINFO_PRIVATE, &raw mut token) };
+        if code == curl_sys::CURLE_OK {
+            // A DONE message carries its result as an int in place of the pointer.
+            #[allow(clippy::cast_possible_truncation)]
+            let result = message.data as usize as curl_sys::CURLcode;
+            finished.push((token, result));
         }
     }
 }

@@ -7,7 +7,7 @@ use curl::easy::Handler;
 
 use super::easy::{Active, Easy, Setup};
 use super::sys;
-use super::{Net, Transfer};
+use super::{Lane, Net, Transfer};
 
 /// How long a host may take to answer, name lookup included.
 pub(crate) const PROBE_PATIENCE: Duration = Duration::from_secs(5);
@@ -45,7 +45,7 @@ impl Net {
         // As requests do: those to port 80 ask an http proxy for the page, all others for a connection.
         let (scheme, tunnel) = if port == 80 { ("http", false) } else { ("https", true) };
         easy.prepare_probe(&format!("http://{host}:{port}/"), scheme, tunnel, setup)?;
-        self.start(easy, token).map(Probe)
+        self.start(easy, Lane::Requests, token).map(Probe)
     }
 
     /// Ends a probe, under way or, with libcurl's code, over.

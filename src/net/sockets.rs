@@ -14,13 +14,15 @@ use parking_lot::Mutex;
 
 use curl::multi::{Socket, SocketEvents};
 
+use super::Lane;
 use super::poller::{Interest, Poller};
 
 /// What is known of one socket.
 #[derive(Clone, Copy, Default)]
 struct Entry {
-    /// What libcurl waits for.
+    /// What libcurl waits for, and which of its handles.
     wanted: Interest,
+    lane: Lane,
     /// What the kernel was told.
     registered: Option<Interest>,
     /// For whom it was opened by us, so that its closing is noticed.
@@ -35,12 +37,12 @@ pub(crate) type Owner = u64;
 #[derive(Default)]
 struct Table {
     entries: Vec<Entry>,
-    timer: Option<Instant>,
+    timers: [Option<Instant>; Lane::ALL.len()],
     /// How many sockets are open for each owner.
     open: HashMap<Owner, u32>,
 }
 
-/// The sockets of one multi handle, and its timer.
+/// The sockets of the multi handles, and their timers.
 pub(crate) struct Sockets {
     poller: Arc<Poller>,
     table: Mutex<Table>,
@@ -112,7 +114,7 @@ impl Sockets {
     }
 
     /// libcurl's wish for one socket.
-    pub(super) fn want(&self, socket: Socket, events: &SocketEvents) {
+    pub(super) fn want(&self, lane: Lane, socket: Socket, events: &SocketEvents) {
         let Some(place) = place(socket) else { return };
         let mut table = self.table.lock();
         let entry = table.entry(place);
@@ -121,6 +123,7 @@ impl Sockets {
             entry.doubtful = entry.owner.is_none();
             return;
         }
+        entry.lane = lane;
         let both = events.input_and_output();
         entry.wanted = Interest { read: both || events.input(), write: both || events.output() };
         let doubtful = std::mem::take(&mut entry.doubtful);
@@ -143,32 +146,57 @@ impl Sockets {
         let _ = self.poller.forget(place);
     }
 
-    /// Whether libcurl wants to hear of a socket that is ready; one of which it wants nothing is taken out.
-    pub(super) fn is_wanted(&self, place: usize) -> bool {
+    /// Who wants to hear of a socket that is ready; one of which nobody wants anything is taken out.
+    pub(super) fn wanted(&self, place: usize) -> Option<Lane> {
         let mut table = self.table.lock();
         let entry = table.entry(place);
-        let wanted = !entry.wanted.none();
-        if !wanted && entry.registered.take().is_some() {
+        if !entry.wanted.none() {
+            return Some(entry.lane);
+        }
+        if entry.registered.take().is_some() {
             self.delete(place);
         }
-        wanted
+        None
     }
 
-    pub(super) fn set_timer(&self, after: Option<Duration>) {
-        self.table.lock().timer = after.map(|after| Instant::now() + after);
+    pub(super) fn set_timer(&self, lane: Lane, after: Option<Duration>) {
+        let [requests, streams] = &mut self.table.lock().timers;
+        let timer = match lane {
+            Lane::Requests => requests,
+            Lane::Streams => streams,
+        };
+        *timer = after.map(|after| Instant::now() + after);
     }
 
     pub(super) fn timer(&self) -> Option<Instant> {
-        self.table.lock().timer
+        self.table.lock().timers.into_iter().flatten().min()
     }
 
-    /// Takes the timer if it is due.
-    pub(super) fn take_due_timer(&self, now: Instant) -> bool {
-        let mut table = self.table.lock();
-        let due = table.timer.is_some_and(|timer| timer <= now);
-        if due {
-            table.timer = None;
-        }
-        due
+    /// Takes a timer that is due.
+    pub(super) fn take_due_timer(&self, now: Instant) -> Option<Lane> {
+        let timers = &mut self.table.lock().timers;
+        let mut lanes = Lane::ALL.into_iter().zip(timers);
+        lanes.find_map(|(lane, timer)| timer.take_if(|due| *due <= now).map(|_| lane))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_lane_has_its_own_timer() -> std::io::Result<()> {
+        let sockets = Sockets::new(Arc::new(Poller::new()?));
+        assert_eq!(sockets.timer(), None);
+        sockets.set_timer(Lane::Streams, Some(Duration::ZERO));
+        sockets.set_timer(Lane::Requests, Some(Duration::from_secs(60)));
+        let now = Instant::now();
+        assert!(sockets.timer().is_some_and(|timer| timer <= now));
+        assert_eq!(sockets.take_due_timer(now), Some(Lane::Streams));
+        assert_eq!(sockets.take_due_timer(now), None);
+        assert!(sockets.timer().is_some_and(|timer| timer > now));
+        sockets.set_timer(Lane::Requests, None);
+        assert_eq!(sockets.timer(), None);
+        Ok(())
     }
 }

@@ -188,6 +188,11 @@ impl Admission {
         self.host(host).is_some_and(|state| state.protocol == Protocol::Http2 && state.connected > 0)
     }
 
+    /// Whether each of a host's transfers has a connection to itself.
+    pub(super) fn speaks_http1(&self, host: HostId) -> bool {
+        self.host(host).is_some_and(|state| state.protocol == Protocol::Http1)
+    }
+
     /// A response has shown what the host speaks.
     pub(super) fn learned(&mut self, host: HostId, protocol: Protocol) {
         if self.host(host).is_some_and(|state| state.protocol != protocol) {

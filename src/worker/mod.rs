@@ -40,7 +40,7 @@ use crate::config::Config;
 use crate::error::{ErrorKind, Failure};
 use crate::event::{EventKind, Producer, Response, TraceLevel};
 use crate::mock::{Mock, Mocks};
-use crate::net::{self, Active, Answer as Probed, Credential, Easy, Net, Owner, Reached, Setup, Wake};
+use crate::net::{self, Active, Answer as Probed, Credential, Easy, Lane, Net, Owner, Reached, Setup, Wake};
 use crate::request::{Priority, Progress, Rates, RequestBody, RequestParts};
 use crate::slots::RequestId;
 use crate::text::Text;
@@ -919,7 +919,11 @@ impl Worker {
         // Who did not ask for compression gets what comes as it is; but a file is not to be compressed unawares.
         flow.decompress = hop.compression || flow.resumable;
         easy.handler().flow = Some(flow);
-        let mut active = self.net.start(easy, job.id.index())?;
+        // Of HTTP/2, streams and requests share connections.
+        let long = job.request.stream_window.is_some();
+        let alone = long && job.place.is_some_and(|host| self.admission.speaks_http1(host));
+        let lane = if alone { Lane::Streams } else { Lane::Requests };
+        let mut active = self.net.start(easy, lane, job.id.index())?;
         let connection = active.connection();
         if let Some(flow) = &mut active.handler().flow {
             flow.connection = Some(connection);
