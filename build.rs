@@ -96,7 +96,7 @@ fn warn_of_select() {
     }
     if !flags.contains("HAVE_POLL=1") {
         println!(
-            "cargo:warning=CFLAGS do not define HAVE_POLL=1: libcurl will use select() and fail on descriptors from 1024 up; take [env] over from Sortie's .cargo/config.toml"
+            "cargo:warning=CFLAGS do not define HAVE_POLL=1: libcurl will use select() and fail on descriptors from 1024 up; take that line over from Sortie's .cargo/config.toml"
         );
     }
 }
