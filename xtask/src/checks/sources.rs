@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::rust::FEATURES;
+use super::rust::{FEATURES, benches_cargo};
 use crate::Result;
 use crate::godot::binding_cargo;
 use crate::process::{capture, cargo, command, run};
@@ -14,13 +14,17 @@ use crate::project::Project;
 /// Formatting.
 pub fn format(project: &Project) -> Result<()> {
     run(cargo(&project.root).args(["fmt", "--all", "--check"]))?;
-    run(binding_cargo(project).args(["fmt", "--check"]))
+    run(binding_cargo(project).args(["fmt", "--check"]))?;
+    run(benches_cargo(project).args(["fmt", "--all", "--check"]))
 }
 
 /// Lints.
 pub fn clippy(project: &Project) -> Result<()> {
     let mut clippy = cargo(&project.root);
     clippy.args(["clippy", "--workspace", "--all-targets", "--locked"]).args(FEATURES);
+    run(clippy.args(["--", "--deny", "warnings"]))?;
+    let mut clippy = benches_cargo(project);
+    clippy.args(["clippy", "--package", "sortie-leaves", "--all-targets", "--locked"]);
     run(clippy.args(["--", "--deny", "warnings"]))
 }
 
