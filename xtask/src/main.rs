@@ -1,6 +1,7 @@
 //! Sortie's own commands, for people and for CI. `cargo xtask` lists them.
 
 mod apt;
+mod bench;
 mod checks;
 mod csharp;
 mod demo;
@@ -36,6 +37,9 @@ usage: cargo xtask COMMAND
   test                     run every check, installing what is needed
   test --only NAME...      run some of them
   test --list              list them
+  bench                    measure Sortie and the alternatives side by side
+  bench --quick            the same in a third of the time, for a first look
+  bench --only NAME...     some of it, by the names that it prints
   demo                     show Sortie in a frame loop, against the embedded server
   demo URL...              the same with these URLs
   picture                  draw docs/demo.svg anew
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(&project, &[]),
         ["test", "--list"] => test::list(),
         ["test", "--only", names @ ..] if !names.is_empty() => test::run(&project, names),
+        ["bench", options @ ..] => bench::run(&project, options),
         ["demo", urls @ ..] if !urls.iter().any(|url| url.starts_with('-')) => demo::run(&project, urls),
         ["picture"] => demo::draw(&project),
         ["screenshot"] => gallery::draw(&project),

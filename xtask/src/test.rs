@@ -7,7 +7,7 @@ use crate::checks::{c, consumer, cost, cpp, csharp, godot, lua, rust, sources, s
 use crate::csharp as raw_csharp;
 use crate::install::{self, Need};
 use crate::project::Project;
-use crate::{demo, examples, gallery, notices, package, reference, suffixes};
+use crate::{bench, demo, examples, gallery, notices, package, reference, suffixes};
 
 /// How a check ended.
 pub enum Verdict {
@@ -160,6 +160,12 @@ const STEPS: &[Step] = &[
         what: "the instructions and allocations that a frame spends inside Sortie",
         needs: &[Need::NativeBuild, Need::Cmake, Need::Binutils, Need::Valgrind],
         run: |project| passed(cost::check(project)),
+    },
+    Step {
+        name: "bench",
+        what: "the programs of cargo xtask bench: they build, and all that they receive is right",
+        needs: bench::NEEDS,
+        run: |project| passed(bench::smoke(project)),
     },
     Step {
         name: "valgrind",

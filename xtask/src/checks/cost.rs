@@ -10,40 +10,76 @@ use crate::project::{self, Project};
 /// How often the program does each of them, in two rounds.
 const TIMES: f64 = 2000.0;
 
-/// A function of the program, what it does, and the most instructions and allocations that this may take. What it takes
-/// repeats to a few instructions, but for what the allocator's state adds to a submit.
-const COSTS: [(&str, &str, f64, f64); 3] = [
-    ("poll_empty", "sortie_poll() with nothing to give", 40.0, 0.0),
-    ("submit_get", "sortie_get()", 5_000.0, 8.0),
-    ("drain_ended", "an ENDED event with headers and body", 300.0, 0.0),
+/// A function of the program, and the most that it may take. What it takes repeats to a few instructions, but for what the
+/// allocator's state adds to a submit.
+pub struct Counted {
+    function: &'static str,
+    pub what: &'static str,
+    pub most_instructions: f64,
+    pub most_allocations: f64,
+}
+
+/// In the order in which the program prints their allocations.
+pub const COUNTED: [Counted; 3] = [
+    Counted {
+        function: "poll_empty",
+        what: "sortie_poll() with nothing to give",
+        most_instructions: 40.0,
+        most_allocations: 0.0,
+    },
+    Counted { function: "submit_get", what: "sortie_get()", most_instructions: 5_000.0, most_allocations: 8.0 },
+    Counted {
+        function: "drain_ended",
+        what: "an ENDED event with headers and body",
+        most_instructions: 300.0,
+        most_allocations: 0.0,
+    },
 ];
+
+/// What one of them takes.
+#[derive(Clone, Copy)]
+pub struct Cost {
+    pub instructions: f64,
+    pub allocations: f64,
+}
 
 /// Each stays below its limit.
 pub fn check(project: &Project) -> Result<()> {
+    let mut over = Vec::new();
+    println!("{:40}  instructions (limit)  allocations (limit)", "on the program's thread");
+    for (counted, cost) in COUNTED.iter().zip(measure(project)?) {
+        println!(
+            "{:40}  {:12.0} {:7}  {:11.1} {:7}",
+            counted.what,
+            cost.instructions,
+            format!("({})", counted.most_instructions),
+            cost.allocations,
+            format!("({})", counted.most_allocations)
+        );
+        if cost.instructions > counted.most_instructions || cost.allocations > counted.most_allocations {
+            over.push(counted.what);
+        }
+    }
+    if over.is_empty() { Ok(()) } else { Err(format!("over the limit: {}", over.join(", "))) }
+}
+
+/// Builds the program and counts each of them.
+pub fn measure(project: &Project) -> Result<Vec<Cost>> {
     let package = package::install(project)?;
     let build = project.scratch("cost")?;
     configure(&project.root.join("benches"), &build, &[&define("CMAKE_PREFIX_PATH", package.prefix.display())])?;
     build_all(&build)?;
     let program = build.join("frame_cost");
-    let counted = capture(&mut command(&program))?;
-    let allocations: Vec<f64> = counted.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-    if allocations.len() != COSTS.len() {
-        return Err(format!("frame_cost has counted '{counted}'"));
+    let printed = capture(&mut command(&program))?;
+    let allocations: Vec<f64> = printed.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    if allocations.len() != COUNTED.len() {
+        return Err(format!("frame_cost has counted '{printed}'"));
     }
-    let mut over = Vec::new();
-    println!("{:40}  instructions (limit)  allocations (limit)", "on the program's thread");
-    for ((function, what, most, most_allocations), allocations) in COSTS.into_iter().zip(allocations) {
-        let (count, allocations) = (instructions(&program, function)? / TIMES, allocations / TIMES);
-        println!(
-            "{what:40}  {count:12.0} {:7}  {allocations:11.1} {:7}",
-            format!("({most})"),
-            format!("({most_allocations})")
-        );
-        if count > most || allocations > most_allocations {
-            over.push(what);
-        }
-    }
-    if over.is_empty() { Ok(()) } else { Err(format!("over the limit: {}", over.join(", "))) }
+    let cost = |(counted, allocations): (&Counted, f64)| {
+        let instructions = instructions(&program, counted.function)? / TIMES;
+        Ok(Cost { instructions, allocations: allocations / TIMES })
+    };
+    COUNTED.iter().zip(allocations).map(cost).collect()
 }
 
 /// How many instructions a program's first thread takes inside a function and what that calls.
