@@ -37,9 +37,10 @@ usage: cargo xtask COMMAND
   test                     run every check, installing what is needed
   test --only NAME...      run some of them
   test --list              list them
-  bench                    measure Sortie and the alternatives side by side
+  bench                    measure Sortie and the alternatives side by side, and write docs/performance.md
   bench --quick            the same in a third of the time, for a first look
   bench --only NAME...     some of it, by the names that it prints
+  bench --page             write the figures in docs/performance.md and its plots anew, as bench does
   demo                     show Sortie in a frame loop, against the embedded server
   demo URL...              the same with these URLs
   picture                  draw docs/demo.svg anew

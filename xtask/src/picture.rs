@@ -25,7 +25,8 @@ pub fn svg(output: &str) -> String {
     picture
 }
 
-fn escaped(text: &str) -> String {
+/// Text as XML has it.
+pub fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 

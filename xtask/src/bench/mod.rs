@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: Sortie and the alternatives do the same work in turns, and what each takes is put side by side.
 
+mod page;
+mod plot;
 mod programs;
 mod report;
 mod rows;
@@ -22,15 +24,16 @@ use servers::{Nginx, SlowServer};
 /// What building the programs and their servers takes.
 pub const NEEDS: &[Need] = &[Need::NativeBuild, Need::Cmake, Need::Binutils, Need::Nginx, Need::Valgrind, Need::Curl];
 
-/// `cargo xtask bench [--quick] [--only NAME...]`.
+/// `cargo xtask bench [--quick] [--only NAME...]`, or `--page` for what the last whole run has measured.
 pub fn run(project: &Project, options: &[&str]) -> Result<()> {
     let whole = project.target.join("bench/results.json");
     let (size, only) = match options {
+        ["--page"] => return page::write(project, &whole),
         [] => (Size::FULL, &[][..]),
         ["--quick"] => (Size::QUICK, &[][..]),
         ["--only", only @ ..] if !only.is_empty() => (Size::FULL, only),
         ["--quick", "--only", only @ ..] if !only.is_empty() => (Size::QUICK, only),
-        _ => return Err("usage: cargo xtask bench [--quick] [--only NAME...]".into()),
+        _ => return Err("usage: cargo xtask bench [--quick] [--only NAME...], or --page".into()),
     };
     install::ensure(NEEDS.iter().copied())?;
     let report = measure(project, size, only)?;
@@ -40,7 +43,7 @@ pub fn run(project: &Project, options: &[&str]) -> Result<()> {
     fs::create_dir_all(project.target.join("bench")).map_err(|error| format!("cannot make target/bench: {error}"))?;
     project::write(&file, &format!("{:#}\n", report.json()))?;
     println!("Every sample is in {}.", file.display());
-    Ok(())
+    if options.is_empty() { page::write(project, &file) } else { Ok(()) }
 }
 
 /// Every program does everything once, shortly: they build, and all that they receive is right.
