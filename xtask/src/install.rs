@@ -17,6 +17,8 @@ pub enum Need {
     Binutils,
     /// The server that the Rust tests run against, and what makes its certificates.
     Nginx,
+    /// A library that Sortie is compared with.
+    CppHttplib,
     /// The program that downloads are compared with.
     Curl,
     /// What takes network links down and up.
@@ -134,6 +136,7 @@ fn packages(need: Need) -> Vec<Package> {
             package("nginx", "nginx-light", "the tests talk to it"),
             package("openssl", "openssl", "the tests make its certificates with it"),
         ],
+        Need::CppHttplib => vec![package("", "libcpp-httplib-dev", "Sortie is compared with it")],
         Need::Curl => vec![package("curl", "curl", "downloads are compared with it")],
         Need::Iproute => vec![package("ip", "iproute2", "the tests take a network link of their own down and up")],
         Need::Valgrind => vec![package("valgrind", "valgrind", "memory errors are looked for with it")],

@@ -22,7 +22,8 @@ use rows::{How, Row, Size};
 use servers::{Nginx, SlowServer};
 
 /// What building the programs and their servers takes.
-pub const NEEDS: &[Need] = &[Need::NativeBuild, Need::Cmake, Need::Binutils, Need::Nginx, Need::Valgrind, Need::Curl];
+pub const NEEDS: &[Need] =
+    &[Need::NativeBuild, Need::Cmake, Need::Binutils, Need::Nginx, Need::Valgrind, Need::Curl, Need::CppHttplib];
 
 /// `cargo xtask bench [--quick] [--only NAME...]`, or `--page` for what the last whole run has measured.
 pub fn run(project: &Project, options: &[&str]) -> Result<()> {

@@ -260,6 +260,7 @@ fn small(nginx: &Nginx, parallel: usize, count: usize, size: Size) -> Row {
         entries.push(entry("isahc, 16 at a time", "isahc", "small-16"));
     }
     entries.push(entry("ureq", "ureq", "small"));
+    entries.push(entry("cpp-httplib", "cpp_httplib", "small"));
     let of_multi = if parallel >= 1_000 { 0.6 } else { 1.0 };
     Row {
         name: format!("small-{parallel}"),
@@ -325,6 +326,7 @@ fn latency(nginx: &Nginx, size: Size) -> Row {
             entry("reqwest", "reqwest", "latency"),
             entry("isahc", "isahc", "latency"),
             entry("ureq", "ureq", "latency"),
+            entry("cpp-httplib", "cpp_httplib", "latency"),
         ],
         goals: vec![Goal::Ratio("libcurl easy", 1.25)],
     }
@@ -385,6 +387,7 @@ fn download(nginx: &Nginx, to: &'static str, downloads: &str, size: Size) -> Row
         goals.push(Goal::Ratio("curl -o", 1.0));
     }
     entries.extend(["reqwest", "isahc", "ureq"].map(|program| entry(program, program, to)));
+    entries.push(entry("cpp-httplib", "cpp_httplib", to));
     Row {
         name: to.into(),
         title: format!(
@@ -448,6 +451,7 @@ fn tls(nginx: &Nginx, size: Size) -> Row {
             entry("reqwest", "reqwest"),
             entry("isahc", "isahc"),
             entry("ureq", "ureq"),
+            entry("cpp-httplib", "cpp_httplib"),
         ],
         goals: vec![Goal::Ratio("libcurl easy", 1.0)],
     }
