@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use futures_lite::future::block_on;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use isahc::config::Configurable;
+use isahc::config::{Configurable, RedirectPolicy};
 use isahc::tls::{TlsConfig, TrustStore};
 use isahc::{AsyncReadResponseExt, HttpClient, ReadResponseExt};
 
@@ -47,7 +47,10 @@ fn main() -> Result<()> {
 }
 
 fn client(arguments: &Arguments) -> Result<HttpClient> {
-    let mut builder = HttpClient::builder().timeout(TIMEOUT).connection_cache_size(arguments.at_once());
+    let mut builder = HttpClient::builder()
+        .timeout(TIMEOUT)
+        .redirect_policy(RedirectPolicy::Limit(10))
+        .connection_cache_size(arguments.at_once());
     if arguments.roots()?.is_some() {
         let roots = TrustStore::from_file(&arguments.path);
         builder = builder.tls_config(TlsConfig::builder().trust_store(roots).build());
