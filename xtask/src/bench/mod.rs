@@ -22,8 +22,16 @@ use rows::{How, Row, Size};
 use servers::{Nginx, SlowServer};
 
 /// What building the programs and their servers takes.
-pub const NEEDS: &[Need] =
-    &[Need::NativeBuild, Need::Cmake, Need::Binutils, Need::Nginx, Need::Valgrind, Need::Curl, Need::CppHttplib];
+pub const NEEDS: &[Need] = &[
+    Need::NativeBuild,
+    Need::Cmake,
+    Need::Binutils,
+    Need::Nginx,
+    Need::Valgrind,
+    Need::Curl,
+    Need::CppHttplib,
+    Need::Npm,
+];
 
 /// `cargo xtask bench [--quick] [--only NAME...]`, or `--page` for what the last whole run has measured.
 pub fn run(project: &Project, options: &[&str]) -> Result<()> {

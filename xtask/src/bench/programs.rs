@@ -1,15 +1,16 @@
 //! The programs that the harness runs: Sortie's own, and the alternatives.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 
 use crate::Result;
 use crate::checks::rust::benches_cargo;
+use crate::dotnet::Dotnet;
 use crate::package::{self, Package, build_all, configure, define};
 use crate::process::{capture, cargo, command, run};
-use crate::project::Project;
+use crate::project::{Project, write};
 
 /// How long a program may take, in seconds.
 const PATIENCE: u32 = 180;
@@ -49,6 +50,7 @@ impl Programs {
         configure(&project.root.join("benches/programs"), &folder, &options)?;
         build_all(&folder)?;
         run(benches_cargo(project).args(["build", "--release", "--locked", "--package", "sortie-alternatives"]))?;
+        build_dotnet(project, &folder)?;
         Ok(Self { folders: [folder, project.target.join("release")], libcurl: libcurl.version, package })
     }
 
@@ -88,6 +90,28 @@ impl Programs {
         }
         Ok(command)
     }
+}
+
+/// Builds the one that runs on .NET, and a script that is called as the others are.
+fn build_dotnet(project: &Project, folder: &Path) -> Result<()> {
+    let dotnet = Dotnet::find(project)?;
+    let artifacts = project.scratch("bench/dotnet")?;
+    let mut build = dotnet.build("build", &project.root.join("benches/dotnet/HttpClients.csproj"), &artifacts)?;
+    run(build.args(["--configuration", "Release"]))?;
+    let program = artifacts.join("bin/HttpClients/Release/netcoreapp3.1/HttpClients.dll");
+    let mut script = String::from("#!/bin/sh\n");
+    let mut start = dotnet.command();
+    for (name, value) in start.get_envs() {
+        let value = value.unwrap_or_default().to_string_lossy();
+        script.push_str(&format!("export {}='{value}'\n", name.to_string_lossy()));
+    }
+    start.arg("exec").arg(&program);
+    let words = std::iter::once(start.get_program()).chain(start.get_args());
+    let words: Vec<String> = words.map(|word| format!("'{}'", word.to_string_lossy())).collect();
+    script.push_str(&format!("exec {} \"$@\"\n", words.join(" ")));
+    let file = folder.join("httpclient");
+    write(&file, &script)?;
+    run(command("chmod").arg("+x").arg(&file))
 }
 
 /// The static libcurl that Sortie was built with.

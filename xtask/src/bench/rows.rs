@@ -261,6 +261,10 @@ fn small(nginx: &Nginx, parallel: usize, count: usize, size: Size) -> Row {
     }
     entries.push(entry("ureq", "ureq", "small"));
     entries.push(entry("cpp-httplib", "cpp_httplib", "small"));
+    entries.push(entry(".NET's HttpClient", "httpclient", "small"));
+    if parallel > 16 {
+        entries.push(entry(".NET's HttpClient, 16 connections", "httpclient", "small-16"));
+    }
     let of_multi = if parallel >= 1_000 { 0.6 } else { 1.0 };
     Row {
         name: format!("small-{parallel}"),
@@ -327,6 +331,7 @@ fn latency(nginx: &Nginx, size: Size) -> Row {
             entry("isahc", "isahc", "latency"),
             entry("ureq", "ureq", "latency"),
             entry("cpp-httplib", "cpp_httplib", "latency"),
+            entry(".NET's HttpClient", "httpclient", "latency"),
         ],
         goals: vec![Goal::Ratio("libcurl easy", 1.25)],
     }
@@ -388,6 +393,7 @@ fn download(nginx: &Nginx, to: &'static str, downloads: &str, size: Size) -> Row
     }
     entries.extend(["reqwest", "isahc", "ureq"].map(|program| entry(program, program, to)));
     entries.push(entry("cpp-httplib", "cpp_httplib", to));
+    entries.push(entry(".NET's HttpClient", "httpclient", to));
     Row {
         name: to.into(),
         title: format!(
