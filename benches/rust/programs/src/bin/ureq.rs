@@ -54,7 +54,10 @@ fn main() -> Result<()> {
 fn agent(arguments: &Arguments) -> Result<Agent> {
     let mut config = Agent::config_builder()
         .user_agent("bench/1")
-        .timeout_global(Some(TIMEOUT))
+        // A limit on the whole would start a thread for each request, to look names up.
+        .timeout_connect(Some(TIMEOUT))
+        .timeout_recv_response(Some(TIMEOUT))
+        .timeout_recv_body(Some(TIMEOUT))
         .max_idle_connections(THREADS)
         .max_idle_connections_per_host(THREADS);
     if let Some(roots) = arguments.roots()? {
