@@ -53,6 +53,7 @@ static void set_up(struct transfer *transfer)
     curl_easy_setopt(transfer->easy, CURLOPT_FOLLOWLOCATION, 1L);
     curl_easy_setopt(transfer->easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(transfer->easy, CURLOPT_USERAGENT, "bench/1");
+    curl_easy_setopt(transfer->easy, CURLOPT_ACCEPT_ENCODING, ""); /* all that it can undo, as Sortie asks for */
     curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS, 30000L);
     if (is(&arguments, "tls"))
         curl_easy_setopt(transfer->easy, CURLOPT_CAINFO, arguments.path);

@@ -64,6 +64,7 @@ static void start(struct transfer *transfer, const char *url)
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "bench/1");
+    curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, ""); /* all that it can undo, as Sortie asks for */
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, 30000L);
     if (is(&arguments, "http2")) {
         curl_easy_setopt(easy, CURLOPT_CAINFO, arguments.path);

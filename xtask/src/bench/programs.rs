@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use super::servers::program_cores;
 use crate::Result;
 use crate::checks::rust::benches_cargo;
 use crate::dotnet::Dotnet;
@@ -62,7 +63,13 @@ impl Programs {
 
     /// Runs one and gives what it has measured.
     pub fn run(&self, call: &Call) -> Result<Value> {
-        let printed = capture(&mut self.command(call, command("timeout").arg(PATIENCE.to_string()))?)?;
+        let mut outer = command("timeout");
+        outer.arg(PATIENCE.to_string());
+        // Large bodies and frames are about work on all cores.
+        if ["memory", "file", "frame", "load"].iter().all(|work| !call.work.starts_with(work)) {
+            outer.args(["taskset", "-c", &program_cores()]);
+        }
+        let printed = capture(&mut self.command(call, &mut outer)?)?;
         serde_json::from_str(&printed).map_err(|error| format!("{}: {error}: {printed}", call.program))
     }
 

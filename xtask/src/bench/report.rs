@@ -108,7 +108,7 @@ impl Report {
             "processor": processor.unwrap_or("unknown"),
             "cores": std::thread::available_parallelism().map_or(0, usize::from),
             "load_before": fs::read_to_string("/proc/loadavg").unwrap_or_default().trim(),
-            "system": first_line("uname", "-sr"),
+            "system": kernel(),
             "sortie": project.version()?,
             "libcurl": programs.libcurl,
             "curl": first_line("curl", "--version"),
@@ -139,6 +139,13 @@ impl Report {
     pub fn json(&self) -> Value {
         json!({ "machine": self.machine, "rows": self.measured.iter().map(Measured::json).collect::<Value>() })
     }
+}
+
+/// The kernel's name and version, without what its builder has added.
+fn kernel() -> String {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let version: Vec<&str> = release.trim().split('.').take(2).collect();
+    format!("{} {}", std::env::consts::OS, version.join("."))
 }
 
 impl Measured {
