@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::error::{Reason, Refusal};
 use crate::event::{Consumer, Drain, Event, EventKind, Network, TraceLevel, queue};
 use crate::mock::{MAX_MOCKS, Mock};
-use crate::net::{self, Setup, Wake, signals};
+use crate::net::{self, Setup, Wake, scheduling, signals};
 use crate::request::{Priority, Rates, Request, RequestBody, parse_url};
 use crate::slots::{RequestId, Slot, Slots};
 use crate::worker::cookies::{Cookie, Jar};
@@ -206,6 +206,7 @@ impl Client {
     fn spawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), Refusal> {
         let thread = Builder::new().name(name.to_owned()).spawn(|| {
             signals::block();
+            scheduling::never_preempt();
             body();
         });
         let thread = thread.map_err(refused_by_system)?;

@@ -624,6 +624,26 @@ fn its_threads_are_gone_after_destroy() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn its_threads_do_not_take_the_processor_from_a_frame() {
+    use std::fs;
+
+    /// The scheduling policies of the threads of a name: the 41st field of each one's stat, the 39th after its name.
+    fn policies(name: &str) -> Vec<i32> {
+        let tasks = fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
+        let ours = tasks.filter(|task| fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim() == name));
+        let stats = ours.filter_map(|task| fs::read_to_string(task.join("stat")).ok());
+        stats.map(|stat| stat.rsplit_once(") ").unwrap().1.split(' ').nth(38).unwrap().parse().unwrap()).collect()
+    }
+    isolated("its_threads_do_not_take_the_processor_from_a_frame", &[], || {
+        let _host = Host::new();
+        for name in ["sortie-worker", "sortie-disk"] {
+            until(name, || policies(name) == [libc::SCHED_BATCH]);
+        }
+    });
+}
+
+#[test]
 #[cfg(unix)]
 #[allow(unsafe_code)]
 fn the_process_is_left_as_it_was() {

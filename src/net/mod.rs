@@ -11,6 +11,7 @@ mod network;
 mod poller;
 mod probe;
 mod proxy;
+pub(crate) mod scheduling;
 pub(crate) mod signals;
 mod sockets;
 mod sys;
