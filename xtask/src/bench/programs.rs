@@ -65,8 +65,8 @@ impl Programs {
     pub fn run(&self, call: &Call) -> Result<Value> {
         let mut outer = command("timeout");
         outer.arg(PATIENCE.to_string());
-        // Large bodies and frames are about work on all cores.
-        if ["memory", "file", "frame", "load"].iter().all(|work| !call.work.starts_with(work)) {
+        // Large bodies and frames are about work on all cores, and a program that polls busily fills one.
+        if ["memory", "file", "frame", "load", "latency-spin"].iter().all(|work| !call.work.starts_with(work)) {
             outer.args(["taskset", "-c", &program_cores()]);
         }
         let printed = capture(&mut self.command(call, &mut outer)?)?;
