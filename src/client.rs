@@ -535,7 +535,7 @@ impl Client {
     /// Whether nothing has come since the last drain that was through.
     #[inline]
     pub(crate) fn has_nothing_new(&self) -> bool {
-        self.events.is_empty()
+        self.events.has_nothing_new()
     }
 
     /// Sleeps until there is an event, for tools and tests; `false` if none came in time.

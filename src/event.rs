@@ -270,7 +270,7 @@ struct Common {
     returned_bytes: AtomicUsize,
     /// Some of what was taken out of `queued` is not given out yet.
     left: AtomicBool,
-    /// ENDED events in the queue, and lines of the trace.
+    /// ENDED events that are not given out, and lines of the trace.
     undrained: AtomicU32,
     traces: AtomicU32,
     /// Lines that did not fit.
@@ -342,11 +342,16 @@ impl Producer {
 
     /// What the host has let go of.
     pub(crate) fn take_returned(&self) -> Chain<Event> {
-        if self.common.returned.is_empty() {
-            return Chain::new();
+        // Whoever has just added to the list may count it only after this: then the count is too high, and never too low.
+        if self.common.returned_bytes.load(Ordering::SeqCst) != 0 {
+            self.common.returned_bytes.store(0, Ordering::SeqCst);
         }
-        self.common.returned_bytes.store(0, Ordering::Relaxed);
         self.common.returned.take()
+    }
+
+    /// Whether so much was let go of that the worker has been woken for it, or would have been.
+    pub(crate) fn has_much_returned(&self) -> bool {
+        self.common.returned_bytes.load(Ordering::SeqCst) >= MAX_RETURNED
     }
 
     /// Notes a transfer's progress, and queues an event unless one is on its way already.
@@ -477,7 +482,12 @@ impl Drain<'_> {
 impl Drop for Drain<'_> {
     fn drop(&mut self) {
         self.common.undrained.fetch_sub(self.ended, Ordering::Relaxed);
-        self.common.left.store(!self.rest.is_empty(), Ordering::SeqCst);
+        let left = !self.rest.is_empty();
+        self.common.left.store(left, Ordering::SeqCst);
+        if left {
+            // Who has looked meanwhile has seen nothing in the queue.
+            self.common.signal();
+        }
     }
 }
 
@@ -510,13 +520,13 @@ impl Consumer {
             }
         });
         self.common.returned.push_all(events);
-        let before = self.common.returned_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let before = self.common.returned_bytes.fetch_add(bytes, Ordering::SeqCst);
         before < MAX_RETURNED && before + bytes >= MAX_RETURNED
     }
 
-    /// Whether the worker has queued anything since the last drain that was through.
+    /// Whether nothing has come since the last drain that was through.
     #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(crate) fn has_nothing_new(&self) -> bool {
         self.common.queued.is_empty()
     }
 
@@ -640,6 +650,43 @@ mod tests {
         consumer.set_suspended(false);
         assert!(consumer.wait(Duration::ZERO));
         assert!(consumer.pop().is_some());
+    }
+
+    #[test]
+    fn a_waiting_thread_hears_of_what_another_leaves() {
+        let slots = Arc::new(Slots::new(4));
+        let (producer, consumer) = queue(Arc::clone(&slots));
+        let rounds = if cfg!(miri) { 20 } else { 2_000 };
+        for _ in 0..rounds {
+            std::thread::scope(|scope| {
+                let waiting = scope.spawn(|| consumer.wait(Duration::from_secs(60)));
+                (0..2).for_each(|_| producer.push(ended(slots.claim().unwrap())));
+                // Takes both out of the queue and gives one.
+                assert!(consumer.pop().is_some());
+                producer.announce();
+                assert!(waiting.join().unwrap());
+            });
+            assert!(consumer.pop().is_some());
+        }
+    }
+
+    #[test]
+    fn what_is_let_go_of_is_told_once_until_it_is_taken() {
+        let slots = Arc::new(Slots::new(1024));
+        let (producer, consumer) = queue(Arc::clone(&slots));
+        let let_go = |events: usize| {
+            let mut chain = Chain::new();
+            (0..events).for_each(|_| chain.push(Link::new(ended(RequestId::NONE))));
+            consumer.give_back(chain)
+        };
+        let enough = MAX_RETURNED / EVENT_BYTES;
+        assert!(!let_go(enough - 1) && !producer.has_much_returned());
+        assert!(let_go(1) && producer.has_much_returned());
+        assert!(!let_go(enough), "told already");
+        let mut taken = producer.take_returned();
+        assert_eq!(std::iter::from_fn(|| taken.pop()).count(), 2 * enough);
+        assert!(!producer.has_much_returned() && producer.take_returned().is_empty());
+        assert!(let_go(enough));
     }
 
     #[test]

@@ -215,9 +215,9 @@ pub unsafe extern "C" fn sortie_download(
     guard_unit(|| {
         // SAFETY: the caller promises a live client, two strings and a writable id.
         unsafe {
-            let file = FileName::new(text(path, "path")?, BaseDirectory::None)?;
             let client = reference(client, "client")?;
-            let request = Request::get(text(url, "url")?)?.response_file(file)?.progress(Progress::Download);
+            let request = Request::get(text(url, "url")?)?.progress(Progress::Download);
+            let request = request.response_file(FileName::new(text(path, "path")?, BaseDirectory::None)?)?;
             submit(client, request.timeout(Limit::Never).user_data(user_data), out_id)
         }
     })
@@ -247,9 +247,9 @@ pub unsafe extern "C" fn sortie_upload(
     guard_unit(|| {
         // SAFETY: the caller promises a live client, three strings and a writable id.
         unsafe {
-            let file = FileName::new(text(path, "path")?, BaseDirectory::None)?;
             let client = reference(client, "client")?;
-            let mut request = Request::get(text(url, "url")?)?.body_file(file).progress(Progress::Upload);
+            let request = Request::get(text(url, "url")?)?.progress(Progress::Upload);
+            let mut request = request.body_file(FileName::new(text(path, "path")?, BaseDirectory::None)?);
             if let Some(content_type) = optional_text(content_type, "content_type")? {
                 request = request.header("Content-Type", content_type)?;
             }
@@ -489,9 +489,9 @@ unsafe fn drain(client: *mut sortie_client, events: *mut sortie_event, capacity:
         if !held.is_empty() {
             client.client.give_back(std::mem::replace(&mut held, Chain::new()));
         }
+        client.busy.store(true, Ordering::Release);
         let Some(mut drain) = client.client.drain() else {
             // What comes meanwhile is met when the client is resumed.
-            client.busy.store(true, Ordering::Release);
             return Ok(0);
         };
         let mut count: i32 = 0;

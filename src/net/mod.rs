@@ -80,14 +80,15 @@ impl Lane {
     const ALL: [Lane; 2] = [Lane::Requests, Lane::Streams];
 }
 
+/// How many idle connections to keep for the next streams, which are few.
+const IDLE_STREAM_CONNECTIONS: usize = 16;
+
 /// The multi handles and the readiness of their sockets.
 pub(crate) struct Net {
     requests: Multi,
     /// Made for the first stream.
     streams: OnceCell<Multi>,
     sockets: Arc<Sockets>,
-    /// How many idle connections to keep, in each.
-    connections: usize,
     ready: Vec<Ready>,
     monitor: Option<Monitor>,
     poller: Arc<Poller>,
@@ -95,14 +96,14 @@ pub(crate) struct Net {
 }
 
 impl Net {
-    /// `connections`: how many idle connections to keep.
+    /// `connections`: how many idle connections to keep, beside those of streams.
     pub(crate) fn new(wake: &Wake, connections: usize) -> io::Result<Net> {
         let sockets = Arc::new(Sockets::new(Arc::clone(&wake.poller)));
         let requests = multi(Lane::Requests, &sockets, connections)?;
         let poller = Arc::clone(&wake.poller);
         let monitor = Monitor::open(&poller);
         let (streams, ready, network_changed) = (OnceCell::new(), Vec::new(), false);
-        Ok(Net { requests, streams, sockets, connections, ready, monitor, poller, network_changed })
+        Ok(Net { requests, streams, sockets, ready, monitor, poller, network_changed })
     }
 
     fn lane(&self, lane: Lane) -> Option<&Multi> {
@@ -130,7 +131,7 @@ impl Net {
     /// Starts a transfer; `token` comes back when it has finished.
     pub(crate) fn start<H: Transfer>(&self, easy: Easy<H>, lane: Lane, token: usize) -> Result<Active<H>, String> {
         if lane == Lane::Streams && self.streams.get().is_none() {
-            let streams = multi(lane, &self.sockets, self.connections).map_err(|error| error.to_string())?;
+            let streams = multi(lane, &self.sockets, IDLE_STREAM_CONNECTIONS).map_err(|error| error.to_string())?;
             let _ = self.streams.set(streams);
         }
         let multi = self.lane(lane).ok_or("there is no multi handle")?;

@@ -119,6 +119,10 @@ impl Sockets {
         let mut table = self.table.lock();
         let entry = table.entry(place);
         if events.remove() {
+            if entry.lane != lane {
+                // It was closed, and the other handle has its number now.
+                return;
+            }
             entry.wanted = Interest::default();
             entry.doubtful = entry.owner.is_none();
             return;
@@ -172,11 +176,13 @@ impl Sockets {
         self.table.lock().timers.into_iter().flatten().min()
     }
 
-    /// Takes a timer that is due.
+    /// Takes the timer that is due first, so that neither handle keeps the other waiting.
     pub(super) fn take_due_timer(&self, now: Instant) -> Option<Lane> {
         let timers = &mut self.table.lock().timers;
-        let mut lanes = Lane::ALL.into_iter().zip(timers);
-        lanes.find_map(|(lane, timer)| timer.take_if(|due| *due <= now).map(|_| lane))
+        let due = Lane::ALL.into_iter().zip(timers).filter(|(_, timer)| timer.is_some_and(|due| due <= now));
+        let (lane, timer) = due.min_by_key(|(_, timer)| **timer)?;
+        *timer = None;
+        Some(lane)
     }
 }
 
@@ -195,6 +201,9 @@ mod tests {
         assert_eq!(sockets.take_due_timer(now), Some(Lane::Streams));
         assert_eq!(sockets.take_due_timer(now), None);
         assert!(sockets.timer().is_some_and(|timer| timer > now));
+        sockets.set_timer(Lane::Streams, Some(Duration::ZERO));
+        sockets.set_timer(Lane::Requests, Some(Duration::ZERO));
+        assert_eq!(sockets.take_due_timer(Instant::now()), Some(Lane::Streams), "it was due first");
         sockets.set_timer(Lane::Requests, None);
         assert_eq!(sockets.timer(), None);
         Ok(())

@@ -294,7 +294,6 @@ impl Worker {
             if !self.take_commands() {
                 return;
             }
-            self.take_returned();
             // Each step frees places or makes work for those after it; what the last two free is taken up by another turn.
             self.keep_deadlines();
             self.admit();
@@ -307,6 +306,7 @@ impl Worker {
             self.measure();
             self.publish();
             self.outlet.events.announce();
+            self.take_returned();
             if !noticed && !finished {
                 self.sleep();
             }
@@ -327,7 +327,8 @@ impl Worker {
         // Whatever came before that was not announced: look once more.
         let room = !self.suspended()
             && ((self.full && self.budget.has_room()) || (!self.starved.is_empty() && self.budget.has_freed()));
-        if !self.commands.is_empty() || room || self.wake.is_closing() {
+        let returned = self.outlet.events.has_much_returned();
+        if !self.commands.is_empty() || room || returned || self.wake.is_closing() {
             self.wake.set_sleeping(false);
             return;
         }
@@ -918,11 +919,15 @@ impl Worker {
         easy.prepare(&hop, &self.setup)?;
         // Who did not ask for compression gets what comes as it is; but a file is not to be compressed unawares.
         flow.decompress = hop.compression || flow.resumable;
-        easy.handler().flow = Some(flow);
         // Of HTTP/2, streams and requests share connections.
         let long = job.request.stream_window.is_some();
         let alone = long && job.place.is_some_and(|host| self.admission.speaks_http1(host));
         let lane = if alone { Lane::Streams } else { Lane::Requests };
+        if alone {
+            // Its connection is none that others could use.
+            flow.owner = !flow.owner;
+        }
+        easy.handler().flow = Some(flow);
         let mut active = self.net.start(easy, lane, job.id.index())?;
         let connection = active.connection();
         if let Some(flow) = &mut active.handler().flow {
