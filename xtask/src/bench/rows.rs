@@ -231,7 +231,7 @@ fn shortened(count: usize, parallel: usize, size: Size) -> usize {
 fn small(nginx: &Nginx, parallel: usize, count: usize, size: Size) -> Row {
     // To see that it works, a thousand are as good as ten.
     let parallel_now = if size.tells_times() { parallel } else { parallel.min(200) };
-    let entry = |label, program, work| Entry {
+    let entry = |(label, program, work)| Entry {
         label,
         how: How::Run(Call {
             program,
@@ -242,29 +242,28 @@ fn small(nginx: &Nginx, parallel: usize, count: usize, size: Size) -> Row {
             path: String::new(),
         }),
     };
-    let mut entries = vec![entry("Sortie", "sortie_bench", "small")];
-    if parallel > 100 {
-        entries.push(entry("Sortie, drained at 60 Hz", "sortie_bench", "small-frames"));
-    }
-    entries.push(entry("libcurl multi", "curl_multi", "small"));
-    if parallel > 16 {
-        entries.push(entry("libcurl multi, 16 connections", "curl_multi", "small-16"));
-    }
-    entries.push(entry("libcurl easy", "curl_easy", "small"));
-    entries.push(entry("reqwest", "reqwest", "small"));
-    if parallel > 16 {
-        entries.push(entry("reqwest, 16 at a time", "reqwest", "small-16"));
-    }
-    entries.push(entry("isahc", "isahc", "small"));
-    if parallel > 16 {
-        entries.push(entry("isahc, 16 at a time", "isahc", "small-16"));
-    }
-    entries.push(entry("ureq", "ureq", "small"));
-    entries.push(entry("cpp-httplib", "cpp_httplib", "small"));
-    entries.push(entry(".NET's HttpClient", "httpclient", "small"));
-    if parallel > 16 {
-        entries.push(entry(".NET's HttpClient, 16 connections", "httpclient", "small-16"));
-    }
+    let entries = [
+        ("Sortie", "sortie_bench", "small"),
+        ("Sortie, drained at 60 Hz", "sortie_bench", "small-frames"),
+        ("libcurl multi", "curl_multi", "small"),
+        ("libcurl multi, 16 connections", "curl_multi", "small-16"),
+        ("libcurl easy", "curl_easy", "small"),
+        ("reqwest", "reqwest", "small"),
+        ("reqwest, 16 at a time", "reqwest", "small-16"),
+        ("isahc", "isahc", "small"),
+        ("isahc, 16 at a time", "isahc", "small-16"),
+        ("ureq", "ureq", "small"),
+        ("cpp-httplib", "cpp_httplib", "small"),
+        (".NET's HttpClient", "httpclient", "small"),
+        (".NET's HttpClient, 16 connections", "httpclient", "small-16"),
+    ];
+    // So many at least make a difference.
+    let takes_part = |work| match work {
+        "small-frames" => parallel > 100,
+        "small-16" => parallel > 16,
+        _ => true,
+    };
+    let entries = entries.into_iter().filter(|(_, _, work)| takes_part(work)).map(entry).collect();
     let of_multi = if parallel >= 1_000 { 0.6 } else { 1.0 };
     Row {
         name: format!("small-{parallel}"),
