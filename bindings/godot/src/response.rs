@@ -359,7 +359,7 @@ impl SortieResponse {
     #[func]
     fn get_charset(&self) -> GString {
         let charset = self.response().and_then(|response| response.charset.as_ref());
-        charset.map_or("", |(name, _)| name.as_str()).into()
+        charset.map_or("", |(name, _)| name).into()
     }
 
     #[func]
