@@ -28,7 +28,7 @@ pub(crate) fn benches(c: &mut Criterion) {
         let (producer, consumer) = queue(Arc::new(Slots::new(1)));
         let mut held = Chain::new();
         let drain = move || {
-            if held.is_empty() && consumer.is_empty() {
+            if held.is_empty() && consumer.has_nothing_new() {
                 return 0;
             }
             consumer.give_back(mem::replace(&mut held, Chain::new()));
