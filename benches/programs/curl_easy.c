@@ -2,59 +2,19 @@
  * libcurl's easy interface as a careful program uses it: one handle, kept for all requests, on the thread that wants the
  * response; or 16 threads with a handle each if many are wanted at once.
  */
-#include "bench.h"
+#include "curl_transfer.h"
 
-#include <curl/curl.h>
 #include <pthread.h>
 
 #define THREADS 16
 
-struct transfer {
-    CURL *easy;
-    char *body;
-    size_t length;
-    size_t capacity;
-};
-
 static struct arguments arguments;
-
-static size_t take_body(char *data, size_t size, size_t count, void *user)
-{
-    struct transfer *transfer = user;
-    size_t more = size * count;
-    if (transfer->length + more > transfer->capacity) {
-        /* What the server has announced, in one piece; else twice as much each time. */
-        curl_off_t announced = -1;
-        size_t capacity = transfer->capacity ? transfer->capacity * 2 : 4096;
-        curl_easy_getinfo(transfer->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
-        if (transfer->length == 0 && announced > 0)
-            capacity = (size_t)announced;
-        while (capacity < transfer->length + more)
-            capacity *= 2;
-        char *body = realloc(transfer->body, capacity);
-        if (!body)
-            return 0;
-        transfer->body = body;
-        transfer->capacity = capacity;
-    }
-    memcpy(transfer->body + transfer->length, data, more);
-    transfer->length += more;
-    return more;
-}
 
 static void set_up(struct transfer *transfer)
 {
     if (!(transfer->easy = curl_easy_init()))
         fail("out of memory");
-    curl_easy_setopt(transfer->easy, CURLOPT_URL, arguments.url);
-    curl_easy_setopt(transfer->easy, CURLOPT_WRITEFUNCTION, take_body);
-    curl_easy_setopt(transfer->easy, CURLOPT_WRITEDATA, transfer);
-    curl_easy_setopt(transfer->easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(transfer->easy, CURLOPT_FOLLOWLOCATION, 1L);
-    curl_easy_setopt(transfer->easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(transfer->easy, CURLOPT_USERAGENT, "bench/1");
-    curl_easy_setopt(transfer->easy, CURLOPT_ACCEPT_ENCODING, ""); /* all that it can undo, as Sortie asks for */
-    curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS, 30000L);
+    set_options(transfer, arguments.url);
     if (is(&arguments, "tls"))
         curl_easy_setopt(transfer->easy, CURLOPT_CAINFO, arguments.path);
 }

@@ -2,18 +2,9 @@
  * libcurl's multi interface as a careful program uses it: one loop around curl_multi_poll(), easy handles that are reset and
  * used again, room in the connection cache for all of them. `small-16` has it open 16 connections at most.
  */
-#include "bench.h"
+#include "curl_transfer.h"
 
-#include <curl/curl.h>
 #include <unistd.h>
-
-struct transfer {
-    CURL *easy;
-    char *body;
-    size_t length;
-    size_t capacity;
-    int open; /* an idle stream whose first byte is here */
-};
 
 static struct arguments arguments;
 static CURLM *multi;
@@ -25,29 +16,11 @@ static void must(CURLMcode code)
         fail("%s", curl_multi_strerror(code));
 }
 
-static size_t take_body(char *data, size_t size, size_t count, void *user)
-{
-    struct transfer *transfer = user;
-    size_t more = size * count;
-    if (transfer->length + more > transfer->capacity) {
-        size_t capacity = transfer->capacity ? transfer->capacity * 2 : 4096;
-        while (capacity < transfer->length + more)
-            capacity *= 2;
-        char *body = realloc(transfer->body, capacity);
-        if (!body)
-            return 0;
-        transfer->body = body;
-        transfer->capacity = capacity;
-    }
-    memcpy(transfer->body + transfer->length, data, more);
-    transfer->length += more;
-    return more;
-}
-
-static size_t note_open(char *data, size_t size, size_t count, void *user)
+/* An idle stream is open once it has sent something. */
+static size_t count_body(char *data, size_t size, size_t count, void *user)
 {
     (void)data;
-    ((struct transfer *)user)->open = 1;
+    ((struct transfer *)user)->length += size * count;
     return size * count;
 }
 
@@ -56,16 +29,8 @@ static void start(struct transfer *transfer, const char *url)
     CURL *easy = transfer->easy;
     transfer->length = 0;
     curl_easy_reset(easy);
-    curl_easy_setopt(easy, CURLOPT_URL, url);
+    set_options(transfer, url);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, "bench/1");
-    curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, ""); /* all that it can undo, as Sortie asks for */
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, 30000L);
     if (is(&arguments, "http2")) {
         curl_easy_setopt(easy, CURLOPT_CAINFO, arguments.path);
         curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
@@ -136,13 +101,13 @@ static void open_idle_streams(struct transfer *transfers, size_t count)
     while (open < count) {
         for (; started < count && started - open < 500; started++) {
             start(&transfers[started], arguments.path);
-            curl_easy_setopt(transfers[started].easy, CURLOPT_WRITEFUNCTION, note_open);
+            curl_easy_setopt(transfers[started].easy, CURLOPT_WRITEFUNCTION, count_body);
             curl_easy_setopt(transfers[started].easy, CURLOPT_TIMEOUT_MS, 0L);
         }
         go_on();
         if (finished())
             fail("an idle stream ended");
-        while (open < started && transfers[open].open)
+        while (open < started && transfers[open].length > 0)
             open++;
         if (open < started)
             wait();

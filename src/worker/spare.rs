@@ -4,7 +4,7 @@ use crate::event::Event;
 use crate::headers::Head;
 
 /// How much a buffer for the disk has room for.
-pub(super) const DISK_BUFFER: usize = super::exchange::DISK_CHUNK + super::exchange::MAX_PIECE;
+const DISK_BUFFER: usize = super::exchange::DISK_CHUNK + super::exchange::MAX_PIECE;
 
 /// How many buffers of a kind are kept.
 const MAX_DISK_BUFFERS: usize = 16;

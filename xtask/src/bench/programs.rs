@@ -25,7 +25,7 @@ pub struct Programs {
 }
 
 /// What a program is called with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Call {
     pub program: &'static str,
     pub work: &'static str,

@@ -228,21 +228,22 @@ fn shortened(count: usize, parallel: usize, size: Size) -> usize {
     (count / size.less).div_ceil(parallel) * parallel
 }
 
+/// Programs that are called alike but for their work: each one's label, its name, and that.
+fn runs(alike: &Call, programs: impl IntoIterator<Item = (&'static str, &'static str, &'static str)>) -> Vec<Entry> {
+    let entry = |(label, program, work)| Entry { label, how: How::Run(Call { program, work, ..alike.clone() }) };
+    programs.into_iter().map(entry).collect()
+}
+
 fn small(nginx: &Nginx, parallel: usize, count: usize, size: Size) -> Row {
     // To see that it works, a thousand are as good as ten.
     let parallel_now = if size.tells_times() { parallel } else { parallel.min(200) };
-    let entry = |(label, program, work)| Entry {
-        label,
-        how: How::Run(Call {
-            program,
-            work,
-            url: nginx.plain(SMALL),
-            count: shortened(count, parallel_now, size),
-            parallel: parallel_now,
-            path: String::new(),
-        }),
+    let alike = Call {
+        url: nginx.plain(SMALL),
+        count: shortened(count, parallel_now, size),
+        parallel: parallel_now,
+        ..Call::default()
     };
-    let entries = [
+    let programs = [
         ("Sortie", "sortie_bench", "small"),
         ("Sortie, drained at 60 Hz", "sortie_bench", "small-frames"),
         ("libcurl multi", "curl_multi", "small"),
@@ -263,14 +264,13 @@ fn small(nginx: &Nginx, parallel: usize, count: usize, size: Size) -> Row {
         "small-16" => parallel > 16,
         _ => true,
     };
-    let entries = entries.into_iter().filter(|(_, _, work)| takes_part(work)).map(entry).collect();
     let of_multi = if parallel >= 1_000 { 0.6 } else { 1.0 };
     Row {
         name: format!("small-{parallel}"),
         title: format!("Small GETs over HTTP/1.1, {parallel} submitted at once"),
         figures: &[Figure::Cpu, Figure::Wall, Figure::Memory],
         rounds: size.rounds,
-        entries,
+        entries: runs(&alike, programs.into_iter().filter(|(_, _, work)| takes_part(work))),
         goals: vec![
             Goal::Ratio("libcurl multi", of_multi),
             Goal::Ratio("reqwest", 1.0),
@@ -306,32 +306,23 @@ fn instructions(nginx: &Nginx, parallel: usize, size: Size) -> Row {
 }
 
 fn latency(nginx: &Nginx, size: Size) -> Row {
-    let entry = |label, program, work| Entry {
-        label,
-        how: How::Run(Call {
-            program,
-            work,
-            url: nginx.plain(SMALL),
-            count: shortened(3_000, 1, size),
-            parallel: 1,
-            path: String::new(),
-        }),
-    };
+    let alike = Call { url: nginx.plain(SMALL), count: shortened(3_000, 1, size), parallel: 1, ..Call::default() };
+    let programs = [
+        ("Sortie", "sortie_bench", "latency"),
+        ("Sortie, polled busily", "sortie_bench", "latency-spin"),
+        ("libcurl easy", "curl_easy", "latency"),
+        ("reqwest", "reqwest", "latency"),
+        ("isahc", "isahc", "latency"),
+        ("ureq", "ureq", "latency"),
+        ("cpp-httplib", "cpp_httplib", "latency"),
+        (".NET's HttpClient", "httpclient", "latency"),
+    ];
     Row {
         name: "latency".into(),
         title: "Latency of one small GET on a warm connection".into(),
         figures: &[Figure::Latency, Figure::LatencyTail, Figure::Cpu],
         rounds: size.rounds,
-        entries: vec![
-            entry("Sortie", "sortie_bench", "latency"),
-            entry("Sortie, polled busily", "sortie_bench", "latency-spin"),
-            entry("libcurl easy", "curl_easy", "latency"),
-            entry("reqwest", "reqwest", "latency"),
-            entry("isahc", "isahc", "latency"),
-            entry("ureq", "ureq", "latency"),
-            entry("cpp-httplib", "cpp_httplib", "latency"),
-            entry(".NET's HttpClient", "httpclient", "latency"),
-        ],
+        entries: runs(&alike, programs),
         goals: vec![Goal::Ratio("libcurl easy", 1.25)],
     }
 }
@@ -407,57 +398,51 @@ fn download(nginx: &Nginx, to: &'static str, downloads: &str, size: Size) -> Row
 }
 
 fn http2(nginx: &Nginx, size: Size) -> Row {
-    let entry = |label, program| Entry {
-        label,
-        how: How::Run(Call {
-            program,
-            work: "http2",
-            url: nginx.http2(SMALL),
-            count: shortened(1_000, 1, size),
-            parallel: 100,
-            path: nginx.roots.display().to_string(),
-        }),
+    let alike = Call {
+        url: nginx.http2(SMALL),
+        count: shortened(1_000, 1, size),
+        parallel: 100,
+        path: nginx.roots.display().to_string(),
+        ..Call::default()
     };
+    let programs = [
+        ("Sortie", "sortie_bench", "http2"),
+        ("libcurl multi", "curl_multi", "http2"),
+        ("reqwest", "reqwest", "http2"),
+        ("isahc", "isahc", "http2"),
+    ];
     Row {
         name: "http2".into(),
         title: "1,000 small GETs over HTTP/2 on TLS, 100 at a time".into(),
         figures: &[Figure::Cpu, Figure::Wall, Figure::Memory],
         rounds: size.rounds,
-        entries: vec![
-            entry("Sortie", "sortie_bench"),
-            entry("libcurl multi", "curl_multi"),
-            entry("reqwest", "reqwest"),
-            entry("isahc", "isahc"),
-        ],
+        entries: runs(&alike, programs),
         goals: vec![Goal::Ratio("libcurl multi", 1.0)],
     }
 }
 
 fn tls(nginx: &Nginx, size: Size) -> Row {
-    let entry = |label, program| Entry {
-        label,
-        how: How::Run(Call {
-            program,
-            work: "tls",
-            url: nginx.closing(SMALL),
-            count: 16,
-            parallel: 1,
-            path: nginx.roots.display().to_string(),
-        }),
+    let alike = Call {
+        url: nginx.closing(SMALL),
+        count: 16,
+        parallel: 1,
+        path: nginx.roots.display().to_string(),
+        ..Call::default()
     };
+    let programs = [
+        ("Sortie", "sortie_bench", "tls"),
+        ("libcurl easy", "curl_easy", "tls"),
+        ("reqwest", "reqwest", "tls"),
+        ("isahc", "isahc", "tls"),
+        ("ureq", "ureq", "tls"),
+        ("cpp-httplib", "cpp_httplib", "tls"),
+    ];
     Row {
         name: "tls".into(),
         title: "16 TLS connections opened one after another, per connection".into(),
         figures: &[Figure::Cpu, Figure::Wall, Figure::Memory],
         rounds: size.rounds,
-        entries: vec![
-            entry("Sortie", "sortie_bench"),
-            entry("libcurl easy", "curl_easy"),
-            entry("reqwest", "reqwest"),
-            entry("isahc", "isahc"),
-            entry("ureq", "ureq"),
-            entry("cpp-httplib", "cpp_httplib"),
-        ],
+        entries: runs(&alike, programs),
         goals: vec![Goal::Ratio("libcurl easy", 1.0)],
     }
 }

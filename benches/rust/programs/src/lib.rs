@@ -104,6 +104,25 @@ impl Meter {
         self.add(1, bytes);
     }
 
+    /// Does work that is one request after another, by a program whose calls block.
+    pub fn one_after_another(
+        &mut self,
+        arguments: &Arguments,
+        get: impl Fn() -> Result<u64>,
+        download: impl Fn() -> Result<u64>,
+    ) -> Result<()> {
+        for _ in 0..arguments.count {
+            let start = Instant::now();
+            match arguments.work.as_str() {
+                "small" | "latency" => self.add_since(start, get()?),
+                "memory" | "tls" => self.add(1, get()?),
+                "file" => self.add(1, download()?),
+                other => return Err(format!("no such work: {other}").into()),
+            }
+        }
+        Ok(())
+    }
+
     pub fn print(mut self) {
         let wall = nanoseconds(self.start.elapsed());
         let [user, system] = processor();

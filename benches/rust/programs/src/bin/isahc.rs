@@ -1,7 +1,6 @@
 //! isahc as a careful program uses it: one client for all, whose own thread runs libcurl.
 
 use std::fs;
-use std::time::Instant;
 
 use futures_lite::future::block_on;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -24,23 +23,7 @@ fn main() -> Result<()> {
             }
         }
         "http2" => meter.add(count, block_on(program.get_all(count, parallel))?),
-        "latency" => {
-            for _ in 0..count {
-                let start = Instant::now();
-                meter.add_since(start, program.get()?);
-            }
-        }
-        "memory" | "tls" => {
-            for _ in 0..count {
-                meter.add(1, program.get()?);
-            }
-        }
-        "file" => {
-            for _ in 0..count {
-                meter.add(1, program.download()?);
-            }
-        }
-        other => return Err(format!("no such work: {other}").into()),
+        _ => meter.one_after_another(&arguments, || program.get(), || program.download())?,
     }
     meter.print();
     Ok(())

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Instant;
 
 use sortie_alternatives::{Arguments, Meter, Result, TIMEOUT};
 use ureq::Agent;
@@ -29,23 +28,7 @@ fn main() -> Result<()> {
                 meter.add(parallel, threads.get_all(parallel)?);
             }
         }
-        "small" | "latency" => {
-            for _ in 0..count {
-                let start = Instant::now();
-                meter.add_since(start, program.get()?);
-            }
-        }
-        "memory" | "tls" => {
-            for _ in 0..count {
-                meter.add(1, program.get()?);
-            }
-        }
-        "file" => {
-            for _ in 0..count {
-                meter.add(1, program.download()?);
-            }
-        }
-        other => return Err(format!("no such work: {other}").into()),
+        _ => meter.one_after_another(arguments, || program.get(), || program.download())?,
     }
     meter.print();
     Ok(())
