@@ -18,6 +18,7 @@ mod error;
 mod event;
 #[doc(hidden)]
 pub mod ffi;
+mod files;
 mod headers;
 mod mock;
 mod net;

@@ -540,15 +540,74 @@ fn a_file_that_cannot_be_read_is_a_file_error_and_nothing_is_sent() {
     host.fetch(&Req::get(server.url("/bytes/5"))).ok(200);
 }
 
+/// Makes a named pipe.
+#[cfg(unix)]
+fn make_pipe(path: PathBuf) -> PathBuf {
+    let name = std::ffi::CString::new(path_text(&path)).unwrap();
+    #[allow(unsafe_code)]
+    // SAFETY: a NUL-terminated string.
+    let made = unsafe { libc::mkfifo(name.as_ptr(), 0o600) };
+    assert_eq!(made, 0);
+    path
+}
+
 #[test]
 #[cfg(unix)]
-#[allow(unsafe_code)]
+fn creation_never_waits_for_a_pipe() {
+    let folder = Folder::new();
+    let pipe = make_pipe(folder.join("pipe"));
+    let link = folder.join("link");
+    std::os::unix::fs::symlink("pipe", &link).unwrap();
+    let certificate = folder.file("certificate", b"");
+    let cache = folder.join("cache");
+    fs::create_dir(&cache).unwrap();
+    make_pipe(cache.join("lock.sortie-cache"));
+    let of_host = |certificate: &Path, key: Option<&Path>| Setup {
+        client_certificates: vec![("x".into(), certificate.to_owned(), key.map(Path::to_owned), None)],
+        ..Setup::default()
+    };
+    let refused = |setup: Setup, what: &str, named: &Path| {
+        let refused = setup.try_create().unwrap_err();
+        assert_eq!(refused.result, SORTIE_RESULT_PATH, "{}", refused.message);
+        let message = refused.message;
+        assert!(message.contains(what) && message.contains(path_text(named)), "{message}");
+        assert!(message.contains("not a regular file"), "{message}");
+    };
+    for odd in [&pipe, &link] {
+        refused(Setup { ca_file: Some(odd.clone()), ..Setup::default() }, "ca_file", odd);
+        refused(of_host(odd, None), "certificate_file", odd);
+        refused(of_host(&certificate, Some(odd)), "key_file", odd);
+    }
+    refused(Setup { cookie_file: Some(pipe.clone()), ..Setup::default() }, "cookie_file", &pipe);
+    refused(Setup { cache_directory: Some(cache.clone()), ..Setup::default() }, "cache_directory", &cache);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_cache_does_not_wait_for_a_pipe_in_an_entry_s_place() {
+    let server = Server::builder()
+        .handler(|_, conn| conn.send(&Response::new(200).header("Cache-Control", "max-age=99").body("x")).map(Some))
+        .start();
+    let folder = Folder::new();
+    let setup = Setup { cache_directory: Some(folder.path().to_owned()), ..Setup::default() };
+    let entries = || folder.names().into_iter().filter(|name| !name.starts_with("lock.")).collect::<Vec<_>>();
+    let host = setup.start();
+    host.fetch(&Req::get(server.url("/"))).ok(200);
+    until("the entry", || entries().len() == 1 && !entries()[0].contains("part"));
+    let entry = folder.join(&entries()[0]);
+    fs::remove_file(&entry).unwrap();
+    make_pipe(entry);
+    host.fetch(&Req::get(server.url("/"))).ok(200);
+    host.destroy();
+    setup.start().fetch(&Req::get(server.url("/"))).ok(200);
+    assert_eq!(entries().len(), 1, "what is not ours stays");
+}
+
+#[test]
+#[cfg(unix)]
 fn what_is_not_a_regular_file_is_refused_without_waiting() {
     let (server, host, folder) = (Server::start(), Host::new(), Folder::new());
-    let pipe = folder.join("pipe");
-    let name = std::ffi::CString::new(path_text(&pipe)).unwrap();
-    // SAFETY: a NUL-terminated string.
-    assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+    let pipe = make_pipe(folder.join("pipe"));
     let mut odd = vec![pipe.clone()];
     if cfg!(target_os = "linux") {
         odd.push("/dev/zero".into());

@@ -24,6 +24,7 @@ use super::resume::{Left, Resumable, Start};
 use crate::cache::entry::Entry;
 use crate::cache::{OnItsWay, folder};
 use crate::error::{ErrorKind, Failure};
+use crate::files::{self, Links};
 use crate::slots::RequestId;
 use crate::text::Text;
 
@@ -518,23 +519,21 @@ impl Reader {
         let file = match &location.base {
             Some(_) => {
                 let (folder, name) = folder_of(location, false)?;
+                // Before it is opened, since opening alone makes some devices act.
+                if !folder.metadata(&name)?.is_file() {
+                    return Err(files::not_regular());
+                }
                 let mut options = OpenOptions::new();
                 options.read(true);
-                no_waiting(&mut options, false);
+                no_waiting(&mut options, Links::Follow);
                 folder.open_with(name, &options)?.into_std()
             }
             // A path of the operating system may be a link to anywhere.
-            None => {
-                let mut options = File::options();
-                options.read(true);
-                #[cfg(unix)]
-                std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
-                options.open(&location.path)?
-            }
+            None => files::open_to_read(&location.path, Links::Follow)?,
         };
         let metadata = file.metadata()?;
         if !metadata.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+            return Err(files::not_regular());
         }
         Ok((file, metadata.len()))
     }

@@ -16,6 +16,7 @@ use super::disk::Location;
 use super::integrity::{Expected, Hasher};
 use super::resume::{Left, Mark, Resumable, Start};
 use crate::error::{ErrorKind, Failure};
+use crate::files::{self, Links};
 use crate::text::Text;
 
 /// What a file is called while it is being written.
@@ -193,7 +194,7 @@ impl Part {
         let resume = self.resume.as_mut()?;
         let mut options = OpenOptions::new();
         options.read(true);
-        no_waiting(&mut options, true);
+        no_waiting(&mut options, Links::Refuse);
         let file = self.folder.open_with(&self.mark_file, &options).ok()?.into_std();
         let mut text = String::new();
         file.take(MAX_MARK).read_to_string(&mut text).ok()?;
@@ -225,7 +226,7 @@ impl Part {
         };
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true);
-        no_waiting(&mut options, true);
+        no_waiting(&mut options, Links::Refuse);
         // Its URL may be signed.
         #[cfg(unix)]
         cap_std::fs::OpenOptionsExt::mode(&mut options, 0o600);
@@ -344,7 +345,7 @@ fn open_part(folder: &Dir, part: &Path, private: bool) -> io::Result<(File, bool
     }
     let mut options = OpenOptions::new();
     options.read(true).write(true);
-    no_waiting(&mut options, true);
+    no_waiting(&mut options, Links::Refuse);
     Ok((folder.open_with(part, &options)?.into_std(), false))
 }
 
@@ -373,15 +374,12 @@ fn is_plain(metadata: &std::fs::Metadata) -> bool {
     metadata.is_file() && single
 }
 
-/// Opening must not wait, as it would for the other end of a named pipe; nor, where a link has no business, follow one.
-pub(super) fn no_waiting(options: &mut OpenOptions, no_link: bool) {
+/// As [`files::open`] does below a base directory.
+pub(super) fn no_waiting(options: &mut OpenOptions, links: Links) {
     #[cfg(unix)]
-    {
-        use cap_std::fs::OpenOptionsExt;
-        options.custom_flags(libc::O_NONBLOCK | if no_link { libc::O_NOFOLLOW } else { 0 });
-    }
+    cap_std::fs::OpenOptionsExt::custom_flags(options, files::flags(links));
     #[cfg(not(unix))]
-    let _ = (options, no_link);
+    let _ = (options, links);
 }
 
 /// Whether a name still leads to an open file.

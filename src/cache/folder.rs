@@ -10,6 +10,7 @@ use super::entry::{Entry, MARK};
 use crate::body::disk::replace;
 use crate::body::part::PART_SUFFIX;
 use crate::error::{Reason, Refusal};
+use crate::files::{self, Links};
 
 /// What the names of our files end with, after 16 hexadecimal digits.
 const SUFFIX: &str = ".sortie-cache";
@@ -45,7 +46,8 @@ pub(crate) fn open(folder: &Path) -> Result<Found, Refusal> {
         return Err(Refusal::new(Reason::Path, "cache_directory is empty"));
     }
     fs::create_dir_all(folder).map_err(cannot)?;
-    let lock = File::options().create(true).append(true).open(folder.join(LOCK)).map_err(cannot)?;
+    let lock = files::open(&folder.join(LOCK), File::options().create(true).append(true), Links::Refuse);
+    let lock = lock.map_err(|error| refuse(&format!("cannot be used: '{LOCK}' in it: {error}")))?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(refuse("is used by another client")),
@@ -70,9 +72,8 @@ pub(crate) fn open(folder: &Path) -> Result<Found, Refusal> {
 
 fn has_mark(path: &Path) -> bool {
     let mut mark = [0; MARK.len()];
-    // Opening anything else might wait.
-    let is_file = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file());
-    is_file && File::open(path).is_ok_and(|mut file| file.read_exact(&mut mark).is_ok() && mark == *MARK)
+    let file = files::open_to_read(path, Links::Refuse);
+    file.is_ok_and(|mut file| file.read_exact(&mut mark).is_ok() && mark == *MARK)
 }
 
 /// Writes an entry. One whose place something else has taken is not kept; nor is one for which there is no room.
@@ -89,7 +90,8 @@ pub(crate) fn keep(path: &Path, entry: &Entry) {
 
 /// Reads an entry; `None` if it is not there, or not whole. What is ours and not whole is removed.
 pub(crate) fn recall(path: &Path) -> Option<Arc<Entry>> {
-    let bytes = fs::read(path).ok()?;
+    let mut bytes = Vec::new();
+    files::open_to_read(path, Links::Refuse).and_then(|mut file| file.read_to_end(&mut bytes)).ok()?;
     let entry = Entry::decode(&bytes);
     if entry.is_none() && bytes.starts_with(MARK) {
         let _ = fs::remove_file(path);
@@ -99,7 +101,8 @@ pub(crate) fn recall(path: &Path) -> Option<Arc<Entry>> {
 
 /// Notes that an entry was used, for the next client that opens the folder.
 pub(crate) fn touch(path: &Path) {
-    let _ = File::options().write(true).open(path).and_then(|file| file.set_modified(SystemTime::now()));
+    let file = files::open(path, File::options().write(true), Links::Refuse);
+    let _ = file.and_then(|file| file.set_modified(SystemTime::now()));
 }
 
 /// Removes entries.

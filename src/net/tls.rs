@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::sys::{self, Raw};
 use crate::config::{ClientCertificate, canonical_host};
 use crate::error::{Reason, Refusal};
+use crate::files::{self, Links};
 
 /// A program may exit while handshakes are under way. OpenSSL would clean up after itself then, and take what the worker is
 /// using. It can only be told before it is first used, which is when the curl crate's own initialiser runs; the section's
@@ -38,11 +39,8 @@ fn c_path(path: &Path) -> Result<CString, Refusal> {
 
 /// Refuses a file that is not there, so that a typing error shows at creation and not at the first request.
 fn readable(path: &Path, what: &str) -> Result<(), Refusal> {
-    match std::fs::File::open(path).and_then(|file| file.metadata()) {
-        Ok(metadata) if metadata.is_file() => Ok(()),
-        Ok(_) => Err(Refusal::new(Reason::Path, format!("{what} '{}' is not a file", path.display()))),
-        Err(error) => Err(Refusal::new(Reason::Path, format!("{what} '{}' cannot be read: {error}", path.display()))),
-    }
+    let refuse = |error| Refusal::new(Reason::Path, format!("{what} '{}' cannot be read: {error}", path.display()));
+    files::open_to_read(path, Links::Follow).map(drop).map_err(refuse)
 }
 
 impl Roots {

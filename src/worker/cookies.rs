@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,6 +12,7 @@ use url::{Host, Url};
 
 use super::public_suffix::{is_public_suffix, site_of};
 use crate::error::{Reason, Refusal};
+use crate::files::{self, Links};
 use crate::request::{BaseDirectory, FileName};
 
 /// The longest name and value together, and the longest Set-Cookie header, in bytes.
@@ -301,17 +302,17 @@ impl Jar {
         // A link stays one.
         path = fs::canonicalize(&path).unwrap_or(path);
         jar.file = Some(path.clone());
-        match fs::metadata(&path) {
+        let unreadable = |error: io::Error| refuse(format!("cannot be read: {error}"));
+        let mut source = match files::open_to_read(&path, Links::Follow) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(jar),
-            Err(error) => return Err(refuse(format!("cannot be read: {error}"))),
-            Ok(metadata) if !metadata.is_file() => return Err(refuse("is not a regular file".to_owned())),
-            Ok(metadata) if metadata.len() > MAX_FILE_BYTES => {
-                let length = metadata.len();
-                return Err(refuse(format!("has {length} bytes, the limit is {MAX_FILE_BYTES}")));
-            }
-            Ok(_) => {}
+            opened => opened.map_err(unreadable)?,
+        };
+        let length = source.metadata().map_err(unreadable)?.len();
+        if length > MAX_FILE_BYTES {
+            return Err(refuse(format!("has {length} bytes, the limit is {MAX_FILE_BYTES}")));
         }
-        let bytes = fs::read(&path).map_err(|error| refuse(format!("cannot be read: {error}")))?;
+        let mut bytes = Vec::new();
+        source.read_to_end(&mut bytes).map_err(unreadable)?;
         let text = String::from_utf8_lossy(&bytes);
         // Whatever else it is, it is not ours to replace.
         if !text.trim().is_empty() && ![FILE_HEADER, OTHER_FILE_HEADER].iter().any(|header| text.starts_with(header)) {
