@@ -145,7 +145,8 @@ impl Client {
         let config = Arc::new(config);
         let slots = Arc::new(Slots::new(config.max_requests));
         let (producer, consumer) = queue(Arc::clone(&slots));
-        let to_wake = Arc::clone(&wake);
+        // Bodies outlive their client, and what they hold must not: neither its descriptors nor its queues.
+        let to_wake = Arc::downgrade(&wake);
         let counters = Arc::new(Counters::default());
         counters.network.store(net::network().flags(), Ordering::Relaxed);
         let lending = Arc::new(Mutex::new(false));
@@ -154,7 +155,8 @@ impl Client {
         let to_free = disk.clone();
         // Once the disk's thread has ended, the operation that comes back is freed here.
         let dispose = move |bytes| drop(to_free.send(Op::Free(bytes)));
-        let budget = Arc::new(Budget::new(config.max_buffered_bytes, move || to_wake.wake(), dispose));
+        let wake_worker = move || to_wake.upgrade().into_iter().for_each(|wake| wake.wake());
+        let budget = Arc::new(Budget::new(config.max_buffered_bytes, wake_worker, dispose));
         let (ending, ended) = bounded(0);
 
         let mut client = Client {

@@ -222,6 +222,40 @@ fn a_body_taken_over_outlives_its_client() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+fn bodies_that_outlive_their_client_keep_nothing_of_it() {
+    isolated("bodies_that_outlive_their_client_keep_nothing_of_it", &[], || {
+        let server = Server::start();
+        // The process's first client leaves what all share.
+        Host::new().fetch(&Req::get(server.url("/bytes/1"))).ok(200);
+        until("the connection's end", || !Belongings::now().threads.contains_key("connection"));
+        let before = Belongings::now();
+        let mut bodies = Vec::new();
+        for request in [
+            Req::get(server.url("/bytes/5000")),
+            Req::get(server.url("/bytes/5000000")),
+            Req::get(server.url("/bytes/5000")).flags(SORTIE_REQUEST_STREAM_RESPONSE),
+        ] {
+            let host = Host::new();
+            host.submit(&request);
+            let mut body: *mut sortie_body = std::ptr::null_mut();
+            while body.is_null() {
+                host.next_event(|event, _| {
+                    // SAFETY: an event of the last poll and a writable pointer.
+                    unsafe { sortie_event_take_body(event, &mut body) };
+                });
+            }
+            bodies.push(body);
+        }
+        before.await_same();
+        // SAFETY: taken over, and freed once.
+        bodies.into_iter().for_each(|body| unsafe { sortie_body_free(body) });
+        before.await_same();
+    });
+}
+
+#[test]
 fn two_clients_live_side_by_side() {
     let (server, one, two) = (Server::start(), Host::new(), Host::new());
     let gate = server.gate("one");
