@@ -2,6 +2,7 @@
 //! the way ([`ErrorKind`]). Numbers are part of the C ABI: add at the end, never change or reuse one.
 
 use std::fmt;
+use std::io;
 
 /// Defines an enum whose numbers and texts are fixed, with look-ups both ways.
 macro_rules! numbered {
@@ -143,6 +144,12 @@ impl Refusal {
         Refusal { reason, message: message.into() }
     }
 
+    /// Of a file or a folder, for what the system says of it: that it is out of something is not the path's fault.
+    pub(crate) fn of_file(what: &str, error: &io::Error) -> Refusal {
+        let reason = if is_exhausted(error) { Reason::System } else { Reason::Path };
+        Refusal::new(reason, format!("{what}: {error}"))
+    }
+
     /// Of a request or a watch, by its number.
     pub(crate) fn stale(what: &str, number: u64) -> Refusal {
         Refusal::new(Reason::Stale, format!("{what} {number} has already ended or never existed"))
@@ -156,6 +163,13 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+/// Whether the system has no descriptor or no memory left for something.
+fn is_exhausted(error: &io::Error) -> bool {
+    // ENFILE, EMFILE and ENOMEM, which are the same on every Unix; ERROR_TOO_MANY_OPEN_FILES.
+    let numbers: &[i32] = if cfg!(unix) { &[23, 24, 12] } else { &[4] };
+    error.kind() == io::ErrorKind::OutOfMemory || error.raw_os_error().is_some_and(|number| numbers.contains(&number))
+}
 
 /// What ended a request without a whole response: its kind, and a message that names the thing and the limit.
 #[derive(Clone, Debug, PartialEq, Eq)]

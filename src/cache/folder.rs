@@ -41,7 +41,8 @@ fn key_of(name: &str) -> Option<u64> {
 /// ours is left alone.
 pub(crate) fn open(folder: &Path) -> Result<Found, Refusal> {
     let refuse = |why: &str| Refusal::new(Reason::Path, format!("cache_directory '{}' {why}", folder.display()));
-    let cannot = |error: io::Error| refuse(&format!("cannot be used: {error}"));
+    let cannot =
+        |error: io::Error| Refusal::of_file(&format!("cache_directory '{}' cannot be used", folder.display()), &error);
     if folder.as_os_str().is_empty() {
         return Err(Refusal::new(Reason::Path, "cache_directory is empty"));
     }

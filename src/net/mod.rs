@@ -35,6 +35,7 @@ pub(crate) use probe::{Answer, PROBE_PATIENCE, Probe};
 pub(crate) use sockets::{Owner, Sockets};
 pub(crate) use wake::Wake;
 
+use crate::error::{ErrorKind, Failure};
 use poller::{Poller, Ready};
 
 #[cfg(unix)]
@@ -129,13 +130,15 @@ impl Net {
     }
 
     /// Starts a transfer; `token` comes back when it has finished.
-    pub(crate) fn start<H: Transfer>(&self, easy: Easy<H>, lane: Lane, token: usize) -> Result<Active<H>, String> {
+    pub(crate) fn start<H: Transfer>(&self, easy: Easy<H>, lane: Lane, token: usize) -> Result<Active<H>, Failure> {
         if lane == Lane::Streams && self.streams.get().is_none() {
-            let streams = multi(lane, &self.sockets, IDLE_STREAM_CONNECTIONS).map_err(|error| error.to_string())?;
-            let _ = self.streams.set(streams);
+            // It may work again a little later, as with any other connection that cannot be made.
+            let refused = |error: io::Error| Failure::new(ErrorKind::Connect, format!("cannot connect: {error}"));
+            let _ = self.streams.set(multi(lane, &self.sockets, IDLE_STREAM_CONNECTIONS).map_err(refused)?);
         }
-        let multi = self.lane(lane).ok_or("there is no multi handle")?;
-        easy.start(multi, lane, token)
+        let internal = |message: String| Failure::new(ErrorKind::Internal, message);
+        let multi = self.lane(lane).ok_or_else(|| internal("there is no multi handle".to_owned()))?;
+        easy.start(multi, lane, token).map_err(internal)
     }
 
     /// Takes a transfer out, finished or not. `None` if libcurl would not give it back.
@@ -211,9 +214,26 @@ impl Drop for Net {
     }
 }
 
+/// A bare multi handle. curl-rust panics if libcurl cannot make one, for want of a descriptor or of memory.
+fn new_multi() -> io::Result<Multi> {
+    let refused = || io::Error::other("libcurl cannot make a multi handle: no descriptor or no memory is left");
+    // SAFETY: NULL or a handle of our own, given back at once.
+    let could = unsafe {
+        let probe = curl_sys::curl_multi_init();
+        let could = !probe.is_null();
+        curl_sys::curl_multi_cleanup(probe);
+        could
+    };
+    if !could {
+        return Err(refused());
+    }
+    // Another thread may take the last descriptor between the two.
+    catch_unwind(Multi::new).map_err(|_| refused())
+}
+
 /// A multi handle that tells what it wants of its sockets.
 fn multi(lane: Lane, sockets: &Arc<Sockets>, connections: usize) -> io::Result<Multi> {
-    let mut multi = Multi::new();
+    let mut multi = new_multi()?;
     let watched = Arc::clone(sockets);
     // curl-rust would keep a panic in these for the thread's every later call.
     let guarded = |body: &mut dyn FnMut()| drop(catch_unwind(AssertUnwindSafe(body)));

@@ -45,7 +45,7 @@ impl Net {
         // As requests do: those to port 80 ask an http proxy for the page, all others for a connection.
         let (scheme, tunnel) = if port == 80 { ("http", false) } else { ("https", true) };
         easy.prepare_probe(&format!("http://{host}:{port}/"), scheme, tunnel, setup)?;
-        self.start(easy, Lane::Requests, token).map(Probe)
+        self.start(easy, Lane::Requests, token).map(Probe).map_err(|failure| failure.message)
     }
 
     /// Ends a probe, under way or, with libcurl's code, over.

@@ -39,7 +39,7 @@ fn c_path(path: &Path) -> Result<CString, Refusal> {
 
 /// Refuses a file that is not there, so that a typing error shows at creation and not at the first request.
 fn readable(path: &Path, what: &str) -> Result<(), Refusal> {
-    let refuse = |error| Refusal::new(Reason::Path, format!("{what} '{}' cannot be read: {error}", path.display()));
+    let refuse = |error| Refusal::of_file(&format!("{what} '{}' cannot be read", path.display()), &error);
     files::open_to_read(path, Links::Follow).map(drop).map_err(refuse)
 }
 

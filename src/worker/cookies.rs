@@ -302,7 +302,7 @@ impl Jar {
         // A link stays one.
         path = fs::canonicalize(&path).unwrap_or(path);
         jar.file = Some(path.clone());
-        let unreadable = |error: io::Error| refuse(format!("cannot be read: {error}"));
+        let unreadable = |error| Refusal::of_file(&format!("cookie_file '{}' cannot be read", file.display()), &error);
         let mut source = match files::open_to_read(&path, Links::Follow) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(jar),
             opened => opened.map_err(unreadable)?,

@@ -127,6 +127,8 @@ pub(super) struct Flow {
     pub(super) max_connections: u32,
     /// There were as many already: this transfer has to wait for a stream on one of them.
     pub(super) crowded: bool,
+    /// Why the system gave no socket, if it did not.
+    pub(super) no_socket: Option<String>,
     /// It was about to go over a connection that is dead: nothing was sent.
     pub(super) stale: bool,
     /// Where redirects have led.
@@ -231,6 +233,7 @@ impl Flow {
             owner: 0,
             max_connections: u32::MAX,
             crowded: false,
+            no_socket: None,
             stale: false,
             effective_url: None,
             connection: None,
@@ -803,7 +806,8 @@ impl Handler for Exchange {
                 return None;
             }
             // socket2 makes it close-on-exec: a program that the game starts does not inherit it.
-            let socket = socket2::Socket::new(family.into(), kind.into(), Some(protocol.into())).ok()?;
+            let socket = socket2::Socket::new(family.into(), kind.into(), Some(protocol.into()));
+            let socket = socket.inspect_err(|error| flow.no_socket = Some(error.to_string())).ok()?;
             #[cfg(unix)]
             let raw = std::os::fd::IntoRawFd::into_raw_fd(socket);
             #[cfg(windows)]

@@ -848,9 +848,9 @@ impl Worker {
                 job.state = State::Running(Peer::Network(active));
                 self.put(job);
             }
-            Err(message) => {
+            Err(failure) => {
                 self.outlet.to_disk(Op::Close(job.key()));
-                self.let_go(job, Failure::new(ErrorKind::Internal, message));
+                self.let_go(job, failure);
             }
         }
     }
@@ -893,12 +893,13 @@ impl Worker {
         job: &Job,
         mut flow: Box<Flow>,
         body: Option<BodyLength>,
-    ) -> Result<Active<Exchange>, String> {
+    ) -> Result<Active<Exchange>, Failure> {
+        let internal = |message: String| Failure::new(ErrorKind::Internal, message);
         let mut easy = match self.pool.pop() {
             Some(easy) => easy,
             None => {
                 let exchange = Exchange::new(Rc::clone(&self.outlet), Arc::clone(self.net.sockets()));
-                Easy::new(exchange, &self.setup, &self.net)?
+                Easy::new(exchange, &self.setup, &self.net).map_err(internal)?
             }
         };
         let cookies = self.cookies_for(job);
@@ -916,7 +917,7 @@ impl Worker {
                 &job.url,
             )
         });
-        easy.prepare(&hop, &self.setup)?;
+        easy.prepare(&hop, &self.setup).map_err(internal)?;
         // Who did not ask for compression gets what comes as it is; but a file is not to be compressed unawares.
         flow.decompress = hop.compression || flow.resumable;
         // Of HTTP/2, streams and requests share connections.
@@ -1089,7 +1090,12 @@ impl Worker {
                     self.give_back(easy);
                     return self.try_again(job, &mut flow);
                 }
-                Some(net::explain(&mut easy, code, job.origin(), flow.reached()))
+                let mut failure = net::explain(&mut easy, code, job.origin(), flow.reached());
+                if let (curl_sys::CURLE_COULDNT_CONNECT, Some(why)) = (code, flow.no_socket.take()) {
+                    failure.message =
+                        format!("{}: {}: the system gives no socket: {why}", failure.kind.text(), job.origin());
+                }
+                Some(failure)
             }
             Some(_) if flow.status == 407 && easy.used_proxy() => {
                 Some(Failure::new(ErrorKind::Proxy, "the proxy asks for a user name and password (407)"))
