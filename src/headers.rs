@@ -24,6 +24,8 @@ pub struct Headers {
 impl Headers {
     /// The largest amount of text that is kept; libcurl ends a response long before.
     const MAX_TEXT: usize = 16 << 20;
+    /// How many fields a response may have.
+    pub(crate) const MAX_FIELDS: usize = 5000;
 
     /// An empty list.
     pub fn new() -> Headers {
@@ -110,6 +112,24 @@ impl Headers {
             .nth(nth)
     }
 
+    /// The length that Content-Length says, in one field or in several that agree; `None` without any. An error if that is
+    /// no length, or none that libcurl could count.
+    pub(crate) fn content_length(&self) -> Result<Option<u64>, ()> {
+        let named = |name: &str| name.eq_ignore_ascii_case("Content-Length");
+        let mut said = None;
+        for (_, value) in self.iter().filter(|(name, _)| named(name)) {
+            for number in value.split(',').map(|number| number.trim_matches([' ', '\t'])) {
+                let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+                let length: i64 = number.parse().ok().filter(|_| digits).ok_or(())?;
+                let length = u64::try_from(length).map_err(|_| ())?;
+                if said.replace(length).is_some_and(|before| before != length) {
+                    return Err(());
+                }
+            }
+        }
+        Ok(said)
+    }
+
     /// The first value of this name, whatever the letters' case.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.get_nth(name, 0)
@@ -119,6 +139,23 @@ impl Headers {
     pub fn get_nth(&self, name: &str, nth: usize) -> Option<&str> {
         self.position(name, nth).and_then(|index| self.at(index)).map(|(_, value)| value)
     }
+}
+
+/// The status in a status line: "HTTP/1.0", "HTTP/1.1", or libcurl's "HTTP/2", a space, three digits, then a space or the
+/// end. Nothing else is one; libcurl itself takes more, and gives some of that a status that the line does not show.
+pub(crate) fn status_of(line: &[u8]) -> Option<u16> {
+    let (status, rest) = match line {
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0' | b'1', b' ', status @ ..] => status.split_at_checked(3)?,
+        [b'H', b'T', b'T', b'P', b'/', b'2', b' ', status @ ..] => {
+            status.split_at_checked(3).filter(|(_, rest)| !rest.is_empty())?
+        }
+        _ => return None,
+    };
+    if !matches!(rest.first(), None | Some(b' ')) || !status.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let status = status.iter().fold(0, |number, digit| number * 10 + u16::from(digit - b'0'));
+    (status >= 100).then_some(status)
 }
 
 /// A response's head while it comes: the list's buffer as it will be, but not yet known to be UTF-8.
@@ -149,11 +186,46 @@ impl Head {
         self.status_line = self.text.len();
     }
 
-    /// Adds a field, "Name: value". A line without a colon is none; one that is too much is left out.
-    pub(crate) fn add(&mut self, line: &[u8]) {
-        let Some(colon) = line.iter().position(|byte| *byte == b':') else { return };
-        let (name, value) = line.split_at(colon);
+    /// Whether the status line has come.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.status_line > 0
+    }
+
+    /// Forgets the head of an interim response: another follows.
+    pub(crate) fn restart(&mut self) {
+        self.text.clear();
+        self.fields.clear();
+        self.status_line = 0;
+    }
+
+    /// Adds a field, "Name: value". An error says why the line is not to be put up with.
+    ///
+    /// White space before the colon does not count, as in browsers, except where libcurl and we would disagree about
+    /// where the response ends. A field without a name is left out.
+    pub(crate) fn add(&mut self, line: &[u8]) -> Result<(), &'static str> {
         let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+        if line.first().is_some_and(blank) {
+            return Err("white space comes before the first header field");
+        }
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
+            return Err("a header field has no colon");
+        };
+        let (mut name, value) = line.split_at(colon);
+        while let Some((_, rest)) = name.split_last().filter(|(last, _)| blank(last)) {
+            name = rest;
+        }
+        let frames = |name: &[u8]| {
+            name.eq_ignore_ascii_case(b"Content-Length") || name.eq_ignore_ascii_case(b"Transfer-Encoding")
+        };
+        if name.len() < colon && frames(name) {
+            return Err("white space comes after the name of Content-Length or Transfer-Encoding");
+        }
+        if name.is_empty() {
+            return Ok(());
+        }
+        if self.fields.len() >= Headers::MAX_FIELDS {
+            return Err("the response has more than 5000 header fields, which is the limit");
+        }
         let mut value = value.get(1..).unwrap_or(&[]);
         while let Some((_, rest)) = value.split_first().filter(|(first, _)| blank(first)) {
             value = rest;
@@ -166,6 +238,7 @@ impl Head {
             let (value, value_length) = self.append(value);
             self.fields.push(Field { name, name_length, value, value_length });
         }
+        Ok(())
     }
 
     #[allow(clippy::cast_possible_truncation)] // bounded by MAX_TEXT
@@ -262,10 +335,16 @@ mod tests {
     fn a_head_becomes_a_list() {
         let mut head = Head::default();
         head.begin(b"HTTP/1.1 100 Continue");
-        head.add(b"a: 1");
+        head.add(b"a: 1").unwrap();
+        head.restart();
+        assert!(!head.has_begun());
         head.begin(b"HTTP/1.1 200 OK");
-        for line in [&b"Name: \t value\t "[..], b"no field", b"Empty:", b"Colons:a:b"] {
-            head.add(line);
+        assert!(head.has_begun());
+        for line in [&b"Name \t: \t value\t "[..], b": no name", b"Empty:", b"Colons:a:b"] {
+            head.add(line).unwrap();
+        }
+        for line in [&b"no field"[..], b" Name: value", b"\tName: value", b"", b"content-length : 1"] {
+            head.add(line).unwrap_err();
         }
         let headers = head.finish();
         assert_eq!(headers.status_line(), Some("HTTP/1.1 200 OK"));
@@ -275,11 +354,48 @@ mod tests {
     }
 
     #[test]
+    fn a_status_has_three_digits() {
+        for (line, status) in [
+            ("HTTP/1.1 200 OK", 200),
+            ("HTTP/1.0 404", 404),
+            ("HTTP/1.1 999 ", 999),
+            ("HTTP/2 200 ", 200),
+            ("HTTP/1.1 100  two spaces", 100),
+        ] {
+            assert_eq!(status_of(line.as_bytes()), Some(status), "{line}");
+        }
+        let long = "HTTP/1.1 200 OK";
+        for bad in ["http/1.1 200 OK", "HTTP/1.1 404Not", "HTTP/1.1 099 ", "HTTP/2 200", "HTTP/1.2 200", "HTTP/1.1 2 0"]
+        {
+            assert_eq!(status_of(bad.as_bytes()), None, "{bad}");
+        }
+        (0..12).for_each(|end| assert_eq!(status_of(&long.as_bytes()[..end]), None, "{end}"));
+    }
+
+    #[test]
+    fn a_content_length_is_one_number() {
+        let said = |values: &[&str]| {
+            let mut headers = Headers::new();
+            values.iter().for_each(|value| headers.push("content-length", value));
+            headers.content_length()
+        };
+        assert_eq!(said(&[]), Ok(None));
+        for values in [&["7"][..], &["7", "7"], &["7, 07"], &["7 ,7", "7"]] {
+            assert_eq!(said(values), Ok(Some(7)));
+        }
+        assert_eq!(said(&["9223372036854775807"]), Ok(Some(i64::MAX as u64)));
+        for values in [&["9223372036854775808"][..], &["7", "8"], &["7,8"], &["-7"], &["+7"], &["7,"], &[""], &["7 7"]]
+        {
+            assert_eq!(said(values), Err(()), "{values:?}");
+        }
+    }
+
+    #[test]
     fn parts_of_a_head_that_are_not_utf_8_are_latin_1() {
         let mut head = Head::default();
         head.begin(b"HTTP/1.1 200 Sch\xF6n");
-        head.add("utf: ö".as_bytes());
-        head.add(b"latin: \xF6");
+        head.add("utf: ö".as_bytes()).unwrap();
+        head.add(b"latin: \xF6").unwrap();
         let headers = head.finish();
         assert_eq!(headers.status_line(), Some("HTTP/1.1 200 Schön"));
         assert_eq!(headers.iter().collect::<Vec<_>>(), [("utf", "ö"), ("latin", "ö")]);
@@ -292,7 +408,7 @@ mod tests {
         assert!(headers.is_empty());
         let mut head = Head::default();
         head.begin(b"HTTP/2 200");
-        head.add(format!("big: {}", "x".repeat(Headers::MAX_TEXT)).as_bytes());
+        head.add(format!("big: {}", "x".repeat(Headers::MAX_TEXT)).as_bytes()).unwrap();
         assert!(head.finish().is_empty());
     }
 }

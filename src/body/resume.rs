@@ -137,7 +137,7 @@ pub(crate) fn answer(status: u16, headers: &Headers, left: Option<&Left>) -> Ans
             // A server that does not know If-Range shows so what it has now.
             let named = if left.validator.starts_with('"') { "ETag" } else { "Last-Modified" };
             let other_file = headers.get(named).is_some_and(|is| is != left.validator);
-            let said = headers.get("Content-Length").and_then(|length| length.trim().parse::<u64>().ok());
+            let said = headers.content_length().ok().flatten();
             let lying = first != left.offset || said.is_some_and(|said| said != last - first + 1);
             let cut = total.is_some_and(|total| last + 1 != total);
             if encoded || other_length || other_file || lying || cut {
@@ -148,7 +148,7 @@ pub(crate) fn answer(status: u16, headers: &Headers, left: Option<&Left>) -> Ans
         }
         (416, Some(_)) => Answer::Afresh,
         (200 | 203, _) => {
-            let length = headers.get("Content-Length").and_then(|length| length.trim().parse().ok());
+            let length = headers.content_length().ok().flatten();
             let validator = if encoded { None } else { validator(headers) };
             Answer::Body(Start { offset: 0, validator, length: length.filter(|_| !encoded) })
         }

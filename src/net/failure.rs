@@ -23,8 +23,11 @@ pub(crate) fn explain<H: Transfer>(easy: &mut Easy<H>, code: CURLcode, origin: &
     // What libcurl says of fields shows them, and they may be another transfer's on the same connection.
     let text = easy.take_error_text().filter(|text| !text.contains("HTTP header field"));
     let text = text.unwrap_or_else(|| curl::Error::new(code).description().to_owned());
-    let kind = if refused_by_proxy {
+    let unanswered = proxy && reached == Reached::Nothing && is_no_answer(code);
+    let kind = if refused_by_proxy || unanswered {
         ErrorKind::Proxy
+    } else if is_malformed(code, &text) {
+        ErrorKind::Protocol
     } else if is_late_alert(code, &text) {
         ErrorKind::Tls
     } else {
@@ -37,6 +40,24 @@ pub(crate) fn explain<H: Transfer>(easy: &mut Easy<H>, code: CURLcode, origin: &
 /// TLS 1.3 lets a server refuse the client's certificate after the handshake, when the response is read.
 fn is_late_alert(code: CURLcode, text: &str) -> bool {
     code == curl_sys::CURLE_RECV_ERROR && text.contains("SSL routines") && text.contains("alert")
+}
+
+/// libcurl says of some malformed responses that receiving failed.
+fn is_malformed(code: CURLcode, text: &str) -> bool {
+    code == curl_sys::CURLE_RECV_ERROR && (text.contains("chunk") || text.starts_with("Too large response headers"))
+}
+
+/// Before a connection is ready, these codes mean that a proxy has dropped CONNECT or answered it by what is no answer:
+/// whatever goes wrong in a TLS handshake has codes of its own.
+fn is_no_answer(code: CURLcode) -> bool {
+    matches!(
+        code,
+        curl_sys::CURLE_RECV_ERROR
+            | curl_sys::CURLE_SEND_ERROR
+            | curl_sys::CURLE_GOT_NOTHING
+            | curl_sys::CURLE_FTP_WEIRD_SERVER_REPLY
+            | sys::CURLE_TOO_LARGE
+    )
 }
 
 fn kind_of(code: CURLcode, proxy: bool, reached: Reached) -> ErrorKind {
@@ -66,8 +87,9 @@ fn kind_of(code: CURLcode, proxy: bool, reached: Reached) -> ErrorKind {
         | curl_sys::CURLE_HTTP2_STREAM
         | curl_sys::CURLE_FTP_WEIRD_SERVER_REPLY
         | curl_sys::CURLE_UNSUPPORTED_PROTOCOL
+        // Said of a Transfer-Encoding alone: content codings are undone by us.
+        | curl_sys::CURLE_BAD_CONTENT_ENCODING
         | sys::CURLE_TOO_LARGE => ErrorKind::Protocol,
-        curl_sys::CURLE_BAD_CONTENT_ENCODING => ErrorKind::Decode,
         curl_sys::CURLE_URL_MALFORMAT => ErrorKind::InvalidUrl,
         _ => ErrorKind::Internal,
     }
@@ -86,9 +108,12 @@ mod tests {
         assert_eq!(kind_of(18, false, Reached::Connection), ErrorKind::Receive);
         assert_eq!(kind_of(60, false, Reached::Nothing), ErrorKind::Certificate);
         assert_eq!(kind_of(90, false, Reached::Nothing), ErrorKind::Certificate);
-        assert_eq!(kind_of(61, false, Reached::Connection), ErrorKind::Decode);
+        assert_eq!(kind_of(61, false, Reached::Connection), ErrorKind::Protocol);
         assert_eq!(kind_of(55, false, Reached::Connection), ErrorKind::Send);
         assert_eq!(kind_of(55, false, Reached::Response), ErrorKind::Receive);
         assert_eq!(kind_of(27, false, Reached::Connection), ErrorKind::Internal);
+        assert!(is_malformed(56, "chunk hex-length char not a hex digit: 0x7a"));
+        assert!(!is_malformed(56, "Recv failure: Connection reset by peer"));
+        assert!(is_no_answer(56) && !is_no_answer(35), "the handshake with the server follows the answer");
     }
 }

@@ -28,7 +28,7 @@ use crate::body::{charset, content_type};
 use crate::budget::{Body, Budget};
 use crate::error::{ErrorKind, Failure, bytes_text};
 use crate::event::{BodyKind, Event, EventKind, Network, Producer, Response, TraceLevel};
-use crate::headers::{Head, Headers};
+use crate::headers::{Head, Headers, status_of};
 use crate::net::{Connection, Owner, Reached, Sockets, Transfer};
 use crate::request::{Progress, RequestParts};
 use crate::slots::RequestId;
@@ -173,6 +173,8 @@ pub(super) struct Flow {
     /// What comes of them until they are complete.
     pub(super) head: Head,
     head_done: bool,
+    /// The response is whole although libcurl was kept from going on.
+    pub(super) answered: bool,
     http2: bool,
     /// Where to go instead, as the response says.
     pub(super) redirect: Option<String>,
@@ -262,6 +264,7 @@ impl Flow {
             headers: Headers::new(),
             head: Head::default(),
             head_done: false,
+            answered: false,
             http2: false,
             redirect: None,
             backoff: None,
@@ -333,29 +336,44 @@ impl Flow {
     /// A line of the head, or of the trailers.
     fn header_line(&mut self, line: &[u8], outlet: &Outlet) -> bool {
         self.last_activity = outlet.now.get();
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        // libcurl also hands over a line that the connection's end has cut off.
+        let Some(line) = line.strip_suffix(b"\n") else { return true };
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if !self.head_done && line.starts_with(b"HTTP/") {
-            self.head.begin(line.trim_ascii_end());
-            self.http2 = line.starts_with(b"HTTP/2");
-            let code = line.split(|byte| *byte == b' ').nth(1).and_then(|code| std::str::from_utf8(code).ok());
-            self.status = code.and_then(|code| code.parse().ok()).unwrap_or(0);
+        if self.head_done {
+            // Trailers: they come too late to be headers.
             return true;
         }
-        if self.head_done {
-            // libcurl asks again without an Expect that was refused, but for one of the program's own, which stays.
-            let again = line.starts_with(b"HTTP/");
-            if again {
-                self.fail(ErrorKind::Protocol, "the server refused the request's Expect header, twice");
-            }
-            // Else trailers: they come too late to be headers.
-            return !again;
+        if !self.head.has_begun() {
+            return self.status_line(line);
         }
-        if line.is_empty() {
-            let interim = (100..200).contains(&self.status);
-            return interim || self.on_head(outlet);
+        if !line.is_empty() {
+            let added = self.head.add(line);
+            return added
+                .map_err(|why| self.fail(ErrorKind::Protocol, format!("the response is malformed: {why}")))
+                .is_ok();
         }
-        self.head.add(line);
+        if (100..200).contains(&self.status) {
+            self.head.restart();
+            self.status = 0;
+            return true;
+        }
+        self.on_head(outlet)
+    }
+
+    fn status_line(&mut self, line: &[u8]) -> bool {
+        let Some(status) = status_of(line) else {
+            self.fail(ErrorKind::Protocol, "the response is malformed: its first line is no status line");
+            return false;
+        };
+        if status == 101 {
+            let message =
+                "the server switches to another protocol (101), which was not asked for or is not spoken here";
+            self.fail(ErrorKind::Protocol, message);
+            return false;
+        }
+        self.head.begin(line.trim_ascii_end());
+        self.http2 = line.starts_with(b"HTTP/2");
+        self.status = status;
         true
     }
 
@@ -383,10 +401,13 @@ impl Flow {
         let no_body = !self.has_body();
         self.declared = if no_body {
             0
-        } else if self.headers.get("Transfer-Encoding").is_some() {
-            -1
         } else {
-            self.headers.get("Content-Length").and_then(|length| length.trim().parse().ok()).unwrap_or(-1)
+            let Ok(length) = self.headers.content_length() else {
+                self.fail(ErrorKind::Protocol, "the response is malformed: its Content-Length is not one length");
+                return false;
+            };
+            let length = length.filter(|_| self.headers.get("Transfer-Encoding").is_none());
+            length.and_then(|length| i64::try_from(length).ok()).unwrap_or(-1)
         };
         let unwell = self.fallback && matches!(self.status, 500 | 502 | 503 | 504);
         if unwell || (self.validating && self.status == 304) {
@@ -680,6 +701,9 @@ impl Flow {
 
     /// What is wrong with a response that has come to its end.
     pub(super) fn incomplete(&self) -> Option<Failure> {
+        if !self.head_done {
+            return Some(Failure::new(ErrorKind::Protocol, "the response ended before its head did"));
+        }
         if self.decoder.as_ref().is_some_and(|decoder| !decoder.is_whole()) {
             return Some(Failure::new(ErrorKind::Decode, "the response body's compressed data is cut short"));
         }
@@ -835,6 +859,11 @@ impl Transfer for Exchange {
                 if let Some(http2) = flow.connection.and_then(Connection::negotiated_http2) {
                     outlet.notice(Notice::Speaks { id: flow.id, http2 });
                 }
+            } else if flow.head_done {
+                // libcurl asks again without an Expect that was refused, by 417, if that was its own. This one is the
+                // program's, and would be sent and refused again: the refusal is the response.
+                flow.answered = true;
+                return false;
             } else if !flow.idempotent {
                 let message = "the connection was closed without an answer, and the request must not be sent twice";
                 flow.fail(ErrorKind::Receive, message);

@@ -192,9 +192,10 @@ impl Local {
 
     fn send_head(&mut self, now: Duration) -> bool {
         self.first_byte = Some(now);
-        let line = self.answer.head.status_line().unwrap_or_default().to_owned();
-        let fields = self.answer.head.iter().map(|(name, value)| format!("{name}: {value}"));
-        let lines: Vec<String> = std::iter::once(line).chain(fields).chain([String::new()]).collect();
+        // As from libcurl, whose "HTTP/2 200 " has no reason but the space before it.
+        let line = format!("{} \r\n", self.answer.head.status_line().unwrap_or_default());
+        let fields = self.answer.head.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
+        let lines: Vec<String> = std::iter::once(line).chain(fields).chain(["\r\n".to_owned()]).collect();
         let whole = lines.iter().all(|line| self.exchange.header(line.as_bytes()));
         whole && self.exchange.flow.as_ref().is_some_and(|flow| flow.has_body())
     }

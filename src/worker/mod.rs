@@ -1079,7 +1079,8 @@ impl Worker {
             return self.try_again(job, &mut flow);
         }
         // What becomes of such a response's body does not matter.
-        let decided = redirect.is_some() || (failure.is_none() && (flow.again.is_some() || flow.instead));
+        let decided =
+            redirect.is_some() || (failure.is_none() && (flow.again.is_some() || flow.instead || flow.answered));
         let failure = match code {
             Some(code) if failure.is_none() && code != curl_sys::CURLE_OK && !decided => {
                 if flow.crowded {

@@ -79,7 +79,7 @@ mod tests {
         let budget = Arc::new(Budget::new(u64::MAX, || {}, drop));
         let mut head = Head::default();
         head.begin(b"HTTP/1.1 200 OK");
-        head.add(b"Secret: yes");
+        head.add(b"Secret: yes").unwrap();
         let response = Response { headers: head.finish(), body: Some(Body::new(body, &budget)), ..Response::default() };
         Event {
             request: RequestId::NONE,
