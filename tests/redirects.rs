@@ -70,6 +70,46 @@ fn the_method_changes_as_the_fetch_standard_says() {
 }
 
 #[test]
+fn content_headers_go_with_the_body_they_tell_of() {
+    let (server, other, host) = (Server::start(), Server::start(), Host::new());
+    let of_body = ["Content-Type", "Content-Encoding", "Content-Language", "Content-Location"];
+    let others = ["Content-MD5", "Content-Disposition", "Content-Range", "Content-Mine"];
+    for (method, status, body, becomes_get) in [
+        ("GET", 301, None, false),
+        ("GET", 302, None, false),
+        ("GET", 303, None, false),
+        ("HEAD", 303, None, false),
+        ("GET", 307, None, false),
+        ("DELETE", 308, None, false),
+        ("OPTIONS", 302, None, false),
+        ("POST", 307, None, false),
+        ("POST", 308, Some("x"), false),
+        ("PATCH", 301, Some("x"), false),
+        ("GET", 307, Some("x"), false),
+        ("POST", 301, None, true),
+        ("POST", 302, Some("x"), true),
+        ("DELETE", 303, None, true),
+        ("PUT", 303, Some("x"), true),
+    ] {
+        let what = format!("{method} with {body:?} and {status}");
+        let names = of_body.iter().chain(&others);
+        let mut request = Req::new(method, redirect(&server, status, "/upload"));
+        request = names.clone().fold(request, |request, name| request.header(name, "v/w"));
+        request.body = body.map(|body| body.as_bytes().to_vec());
+        host.fetch(&request).ok(200);
+        let told: Vec<_> = names.clone().filter(|name| last(&server).header(name) == Some("v/w")).collect();
+        let expected: Vec<_> = names.clone().filter(|name| !becomes_get || others.contains(name)).collect();
+        assert_eq!(told, expected, "{what}");
+        // Over several hops, and to another origin: those of the body still go along, the others do not.
+        request.url = redirect(&server, status, &redirect(&server, 307, &other.url("/upload")));
+        host.fetch(&request).ok(200);
+        let told: Vec<_> = names.clone().filter(|name| last(&other).header(name) == Some("v/w")).collect();
+        let expected: Vec<_> = names.filter(|name| !becomes_get && of_body.contains(name)).collect();
+        assert_eq!(told, expected, "{what}, elsewhere");
+    }
+}
+
+#[test]
 fn a_body_is_sent_again_from_memory_and_from_a_file() {
     let (server, host, folder) = (Server::start(), Host::new(), Folder::new());
     let bytes = pattern_vec(3_000_000);

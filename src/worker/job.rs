@@ -66,6 +66,8 @@ pub(super) struct Job {
     /// The Content-Type to send in place of the one given.
     content_type: Option<String>,
     left_origin: bool,
+    /// A redirect has made it a GET, without what it sent.
+    became_get: bool,
     /// Told apart from earlier attempts by what the disk does for it.
     pub(super) attempt: u32,
     /// BEGAN has been sent, and one with the head of a response.
@@ -151,6 +153,7 @@ impl Job {
             method: request.method_or_default().to_owned(),
             has_body: !matches!(request.body, RequestBody::None),
             left_origin: false,
+            became_get: false,
             attempt: 0,
             began: false,
             head_told: false,
@@ -261,7 +264,7 @@ impl Job {
     /// The present hop as it goes over the wire.
     pub(super) fn hop<'a>(&'a self, config: &'a Config, body: Option<BodyLength>, cookies: Option<&'a str>) -> Hop<'a> {
         let redirected = self.timing.redirects > 0;
-        let goes_along = |name: &str| !redirected || header_goes_along(name, self.has_body, self.left_origin);
+        let goes_along = |name: &str| !redirected || header_goes_along(name, self.became_get, self.left_origin);
         let own = &self.request.headers;
         let defaults = config.default_headers.iter().filter(|(name, _)| own.position(name, 0).is_none());
         let mut headers: Vec<_> = own.iter().chain(defaults).filter(|(name, _)| goes_along(name)).collect();
@@ -319,6 +322,7 @@ impl Job {
     /// Turns to the next hop.
     pub(super) fn follow(&mut self, next: NextHop) {
         if next.becomes_get {
+            self.became_get = true;
             "GET".clone_into(&mut self.method);
             self.has_body = false;
         }
@@ -344,7 +348,7 @@ impl Job {
         self.url = self.request.url.clone();
         self.request.method_or_default().clone_into(&mut self.method);
         self.has_body = !matches!(self.request.body, RequestBody::None);
-        self.left_origin = false;
+        (self.left_origin, self.became_get) = (false, false);
         self.timing.redirects = 0;
         self.cookies = None;
         self.attempt += 1;

@@ -53,12 +53,14 @@ pub(super) fn next_hop(
     Ok(NextHop { url, becomes_get, leaves_origin })
 }
 
-/// Whether a header goes along to the next hop.
-pub(super) fn header_goes_along(name: &str, has_body: bool, left_origin: bool) -> bool {
+/// Headers that tell of a request's body: the Fetch standard's request-body-header names.
+const BODY_HEADERS: [&str; 4] = ["Content-Encoding", "Content-Language", "Content-Location", "Content-Type"];
+
+/// Whether a header goes along to the next hop. `lost_body`: a redirect has made the request a GET without a body.
+pub(super) fn header_goes_along(name: &str, lost_body: bool, left_origin: bool) -> bool {
     let is = |other: &str| name.eq_ignore_ascii_case(other);
-    let about_body = name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("Content-"));
-    if about_body {
-        return has_body;
+    if BODY_HEADERS.into_iter().any(is) {
+        return !lost_body;
     }
     if left_origin { SAFE_HEADERS.into_iter().any(is) } else { !is("Host") }
 }
@@ -123,13 +125,17 @@ mod tests {
 
     #[test]
     fn only_safe_headers_leave_the_origin() {
-        for name in ["Authorization", "Cookie", "X-Api-Key", "Referer", "Host", "Proxy-Authorization"] {
+        for name in ["Authorization", "Cookie", "X-Api-Key", "Referer", "Host", "Proxy-Authorization", "Content-MD5"] {
+            assert!(!header_goes_along(name, false, true), "{name}");
             assert!(!header_goes_along(name, true, true), "{name}");
         }
-        assert!(header_goes_along("accept-language", false, true));
-        assert!(header_goes_along("X-Api-Key", false, false));
-        assert!(header_goes_along("Content-Type", true, true));
-        assert!(!header_goes_along("Content-Type", false, false));
+        assert!(header_goes_along("accept-language", true, true));
+        assert!(header_goes_along("X-Api-Key", true, false));
+        assert!(header_goes_along("Content-Disposition", true, false));
+        for name in ["Content-Type", "content-encoding", "Content-Language", "Content-Location"] {
+            assert!(header_goes_along(name, false, true) && header_goes_along(name, false, false), "{name}");
+            assert!(!header_goes_along(name, true, false), "{name}");
+        }
         assert!(!header_goes_along("Host", false, false));
     }
 }
