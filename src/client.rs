@@ -138,6 +138,7 @@ impl Client {
     /// The configuration's, as each field says; [`Reason::System`] if the system refuses a thread or a descriptor.
     pub fn new(config: Config) -> Result<Client, Refusal> {
         config.check()?;
+        let config = config.with_full_paths()?;
         let setup = Setup::new(&config)?;
         let cookies = Jar::open(config.cookie_file.as_deref())?;
         let (cache, cache_lock) = open_cache(&config)?;
@@ -617,9 +618,8 @@ impl Drop for Client {
 fn open_cache(config: &Config) -> Result<(Cache, Option<File>), Refusal> {
     let memory = config.max_memory_cache_bytes;
     let Some(path) = &config.cache_directory else { return Ok((Cache::new(None, &[], 0, memory).0, None)) };
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-    let found = folder::open(&path)?;
-    let (cache, gone) = Cache::new(Some(path), &found.files, config.max_cache_bytes, memory);
+    let found = folder::open(path)?;
+    let (cache, gone) = Cache::new(Some(path.clone()), &found.files, config.max_cache_bytes, memory);
     folder::forget(&gone);
     Ok((cache, Some(found.lock)))
 }

@@ -202,6 +202,34 @@ impl Config {
         add_header(&mut self.default_headers, name, value)
     }
 
+    /// Makes every path a full one: the host may change its working directory later.
+    pub(crate) fn with_full_paths(mut self) -> Result<Config, Refusal> {
+        let paths = [
+            ("documents_directory", &mut self.documents_directory),
+            ("temporary_directory", &mut self.temporary_directory),
+            ("caches_directory", &mut self.caches_directory),
+            ("application_support_directory", &mut self.application_support_directory),
+            ("resource_directory", &mut self.resource_directory),
+            ("ca_file", &mut self.ca_file),
+            ("cookie_file", &mut self.cookie_file),
+            ("cache_directory", &mut self.cache_directory),
+        ];
+        let given = paths.into_iter().filter_map(|(what, path)| Some((what, path.as_mut()?)));
+        let of_hosts = self.client_certificates.iter_mut().flat_map(|of_host| {
+            let key = of_host.key.as_mut().map(|key| ("key_file", key));
+            std::iter::once(("certificate_file", &mut of_host.certificate)).chain(key)
+        });
+        for (what, path) in given.chain(of_hosts) {
+            *path = std::path::absolute(&*path).map_err(|error| {
+                let shown = path.display();
+                let why =
+                    if path.as_os_str().is_empty() { "is empty".to_owned() } else { format!("'{shown}': {error}") };
+                Refusal::new(Reason::Path, format!("{what} {why}"))
+            })?;
+        }
+        Ok(self)
+    }
+
     /// The path of a base directory; an outer `None` if the client has none for it.
     pub(crate) fn directory(&self, base: BaseDirectory) -> Option<Option<&Path>> {
         match base {
@@ -338,6 +366,27 @@ mod tests {
             let proxy = Proxy::Url { url: bad.into(), except: String::new() };
             assert!(Config { proxy, ..Config::default() }.check().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn every_path_becomes_a_full_one() {
+        let certificate =
+            ClientCertificate { host: "x".into(), certificate: "c".into(), key: Some("k".into()), password: None };
+        let some = |name: &str| Some(PathBuf::from(name));
+        let config = Config {
+            documents_directory: some("d"),
+            ca_file: some("/ca"),
+            cookie_file: some("a/../b"),
+            client_certificates: vec![certificate],
+            ..Config::default()
+        };
+        let config = config.with_full_paths().unwrap();
+        let here = std::env::current_dir().unwrap();
+        assert_eq!((config.documents_directory, config.ca_file), (Some(here.join("d")), some("/ca")));
+        assert_eq!(config.cookie_file.unwrap(), here.join("a/../b"));
+        assert_eq!(config.client_certificates[0].key.as_ref().unwrap(), &here.join("k"));
+        let empty = Config { caches_directory: some(""), ..Config::default() };
+        assert_eq!(empty.with_full_paths().err().unwrap().message, "caches_directory is empty");
     }
 
     #[test]

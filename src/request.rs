@@ -1,6 +1,7 @@
 //! What a request is: its parts, their validation and their defaults.
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use crate::body::form::{Form, FormPart};
 use crate::body::integrity::{Expected, parse_sha256};
 use crate::error::{Reason, Refusal};
 use crate::event::BodyKind;
+use crate::files;
 use crate::headers::Headers;
 use crate::text::Text;
 
@@ -189,8 +191,12 @@ pub struct FileName {
 impl FileName {
     /// A name below a base directory, or a path of the operating system.
     ///
+    /// A name below a base directory has to be one on every system: what Windows cannot have or takes for a device is
+    /// refused everywhere.
+    ///
     /// # Errors
-    /// [`Reason::Path`] for a name that is empty, has no last part, holds a NUL, or would leave its base directory.
+    /// [`Reason::Path`] for a name that is empty, has no last part, holds a NUL, or would leave its base directory; for one
+    /// that Windows cannot have, below a base directory or on Windows.
     pub fn new(path: impl Into<PathBuf>, directory: BaseDirectory) -> Result<FileName, Refusal> {
         let path = path.into();
         let shown = path.display();
@@ -210,10 +216,41 @@ impl FileName {
                 return refuse("would leave its base directory");
             }
         }
+        if (directory != BaseDirectory::None || cfg!(windows))
+            && let Some(flaw) = normal_parts(&path).find_map(files::flaw)
+        {
+            return refuse(&flaw);
+        }
+        if directory != BaseDirectory::None {
+            return Ok(FileName { directory, path: normal_parts(&path).collect() });
+        }
         // The host may change its working directory before the file is opened.
-        let path = if directory == BaseDirectory::None { std::path::absolute(&path).unwrap_or(path) } else { path };
-        Ok(FileName { directory, path })
+        match std::path::absolute(&path) {
+            Ok(path) => Ok(FileName { directory, path }),
+            Err(error) => refuse(&format!("cannot be made a full path: {error}")),
+        }
     }
+
+    /// Refuses a file that is not the program's to write.
+    pub(crate) fn check_target(&self) -> Result<(), Refusal> {
+        let refuse =
+            |what: &str| Err(Refusal::new(Reason::Path, format!("file name '{}' {what}", self.path.display())));
+        if self.directory == BaseDirectory::Resource {
+            return refuse("lies in the resource directory, which is read-only");
+        }
+        if self.path.file_name().is_some_and(files::is_own) {
+            return refuse("has an extension that begins with .sortie-, as only Sortie's own files may");
+        }
+        Ok(())
+    }
+}
+
+/// The parts of a path that are names.
+fn normal_parts(path: &Path) -> impl Iterator<Item = &OsStr> {
+    path.components().filter_map(|part| match part {
+        Component::Normal(name) => Some(name),
+        _ => None,
+    })
 }
 
 fn ends_with_separator(path: &Path) -> bool {
@@ -466,13 +503,10 @@ impl Request {
     /// Writes the body of a 2xx response to a file, which appears under its name only when it is whole.
     ///
     /// # Errors
-    /// [`Reason::Path`] for a file below the resource directory.
+    /// [`Reason::Path`] for a file below the resource directory, or one whose extension begins with `.sortie-`, as those of
+    /// Sortie's own files do.
     pub fn response_file(mut self, file: FileName) -> Result<Request, Refusal> {
-        if file.directory == BaseDirectory::Resource {
-            let message =
-                format!("file name '{}' lies in the resource directory, which is read-only", file.path.display());
-            return Err(Refusal::new(Reason::Path, message));
-        }
+        file.check_target()?;
         self.parts.response_file = Some(file);
         Ok(self)
     }
@@ -960,7 +994,15 @@ mod tests {
         for bad in ["", "..", "../a", "a/../../b", "/etc/passwd", "a/", ".", "a/.."] {
             assert_eq!(reason(below(bad)), Reason::Path, "{bad:?}");
         }
+        assert_eq!(below("./a//b/./c").unwrap().path.as_os_str(), "a/b/c");
+        for bad in ["NUL", "a/com1.txt/b", "a:b", "a./b", "a\\b"] {
+            assert_eq!(reason(below(bad)), Reason::Path, "{bad:?}");
+        }
         assert!(FileName::new("/tmp/x", BaseDirectory::None).is_ok());
+        assert!(FileName::new("x", BaseDirectory::None).unwrap().path.is_absolute());
+        for ours in ["x.sortie-part", "a/x.SORTIE-resume"] {
+            assert!(below(ours).unwrap().check_target().is_err() && below(ours).is_ok(), "{ours}: only read");
+        }
         assert_eq!(reason(FileName::new("/", BaseDirectory::None)), Reason::Path);
         let resource = FileName::new("a", BaseDirectory::Resource).unwrap();
         assert_eq!(reason(Request::get("http://x/").unwrap().response_file(resource)), Reason::Path);

@@ -513,6 +513,73 @@ fn a_file_name_that_leaves_its_base_is_refused() {
 }
 
 #[test]
+fn a_file_name_that_is_none_on_windows_is_refused_below_a_base() {
+    let folder = Folder::new();
+    let here = Some(folder.path().to_owned());
+    let bench = Bench::with(Setup { documents: here.clone(), resource: here, ..Setup::default() });
+    let url = bench.server.url("/bytes/1");
+    for name in [
+        "NUL",
+        "nul.txt",
+        "a/Con/b",
+        "COM1.log",
+        "LPT\u{b9}",
+        "aux .x",
+        "conin$",
+        "a:b",
+        "a:",
+        "x?",
+        "a\\b",
+        "..\\a",
+        "a|b",
+        "<a>",
+        "a\"b",
+        "*",
+        "a\u{1}b",
+        "a\nb",
+        "a.",
+        "a ",
+        "b. /c",
+        "...",
+    ] {
+        let named = name.split('\\').next().unwrap_or(name);
+        bench.refuses(&Req::upload(&url, name).below(SORTIE_DIRECTORY_RESOURCE), SORTIE_RESULT_PATH, named);
+        bench.refuses(&Req::download(&url, name).below(SORTIE_DIRECTORY_DOCUMENTS), SORTIE_RESULT_PATH, "Windows");
+        let part = Part { directory: SORTIE_DIRECTORY_RESOURCE, ..Part::file("f", name) };
+        bench.refuses(&Req::new("POST", &url).form(&[part]), SORTIE_RESULT_PATH, "Windows");
+    }
+    assert_eq!(bench.server.request_count(), 0);
+    folder.holds(&[]);
+    // A path of the operating system is the program's own business.
+    if cfg!(unix) {
+        bench.host.fetch(&Req::download(&url, folder.join("a:b?"))).ok(200);
+        folder.holds(&["a:b?"]);
+    }
+}
+
+#[test]
+fn a_target_with_a_name_of_sorties_own_is_refused() {
+    let folder = Folder::new();
+    let bench = Bench::with(Setup { caches: Some(folder.path().to_owned()), ..Setup::default() });
+    let url = bench.server.url("/bytes/1");
+    for name in
+        ["x.sortie-part", "x.sortie-resume", "X.Sortie-Part", "lock.sortie-cache", ".sortie-part", "x.sortie-any"]
+    {
+        bench.refuses(&Req::download(&url, folder.join(name)), SORTIE_RESULT_PATH, name);
+        bench.refuses(&Req::download(&url, name).below(SORTIE_DIRECTORY_CACHES), SORTIE_RESULT_PATH, name);
+        let cookies = Setup { cookie_file: Some(folder.join(name)), ..Setup::default() };
+        let refused = cookies.try_create().unwrap_err();
+        assert_eq!(refused.result, SORTIE_RESULT_PATH);
+        assert!(refused.message.contains("Sortie's own"), "{}", refused.message);
+    }
+    folder.holds(&[]);
+    // Reading one harms nobody.
+    let part = folder.file("x.sortie-part", b"abc");
+    assert_eq!(bench.host.fetch(&Req::upload(bench.server.url("/echo"), part)).ok(200).bytes(), b"abc");
+    bench.host.fetch(&Req::download(&url, folder.join("x.sortie-part.bak"))).ok(200);
+}
+
+#[test]
 fn a_path_that_holds_a_nul_ends_there() {
     let folder = Folder::new();
     let bench = Bench::new();

@@ -279,6 +279,49 @@ fn every_base_directory_is_one() {
 }
 
 #[test]
+fn a_client_stays_where_it_was_created() {
+    const TEST: &str = "a_client_stays_where_it_was_created";
+    isolated(TEST, &[], || {
+        let (server, folder) = (Server::builder().tls(true).start(), Folder::new());
+        let (here, elsewhere) = (folder.join("here"), folder.join("elsewhere"));
+        for directory in ["here", "here/documents", "here/temporary", "elsewhere"] {
+            fs::create_dir(folder.join(directory)).unwrap();
+        }
+        fs::copy(server.ca_pem(), here.join("ca")).unwrap();
+        std::env::set_current_dir(&here).unwrap();
+        let host = Setup {
+            documents: Some("documents".into()),
+            temporary: Some("./temporary".into()),
+            ca_file: Some("ca".into()),
+            cookie_file: Some("cookies".into()),
+            cache_directory: Some("../here/cache".into()),
+            ..Setup::default()
+        }
+        .start();
+        std::env::set_current_dir(&elsewhere).unwrap();
+        let event = host.fetch(&Req::download(server.url("/bytes/5"), "a/./b").below(SORTIE_DIRECTORY_DOCUMENTS));
+        let full = fs::canonicalize(&here).unwrap().join("documents/a/b");
+        assert_eq!(event.ok(200).file_path.as_deref(), full.to_str());
+        assert_eq!(fs::read(full).unwrap(), pattern_vec(5));
+        let upload = Req::upload(server.url("/echo"), "a/b").below(SORTIE_DIRECTORY_DOCUMENTS);
+        assert_eq!(host.fetch(&upload).ok(200).bytes(), pattern_vec(5));
+        host.fetch(&upload.flags(SORTIE_REQUEST_GZIP_BODY)).ok(200);
+        host.try_set_cookie(&server.url("/"), "a=1; Max-Age=1000").unwrap();
+        host.destroy();
+        assert!(here.join("cookies").is_file() && here.join("cache/lock.sortie-cache").is_file());
+        // A path of the operating system is relative to where the program is when it submits.
+        let host = Setup { ca_file: Some(here.join("ca")), ..Setup::default() }.start();
+        host.suspend();
+        let id = host.submit(&Req::download(server.url("/bytes/5"), "c"));
+        std::env::set_current_dir(&here).unwrap();
+        host.resume();
+        let full = fs::canonicalize(&elsewhere).unwrap().join("c");
+        assert_eq!(host.ended(id).ok(200).file_path.as_deref(), full.to_str());
+        assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 1);
+    });
+}
+
+#[test]
 fn missing_folders_below_a_base_are_made_and_nowhere_else() {
     let (server, folder) = (Server::start(), Folder::new());
     fs::create_dir(folder.join("base")).unwrap();

@@ -52,7 +52,7 @@ impl Location {
     pub(super) fn full(&self) -> PathBuf {
         match &self.base {
             Some(base) => base.join(&self.path),
-            None => std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone()),
+            None => self.path.clone(),
         }
     }
 }

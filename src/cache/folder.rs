@@ -43,12 +43,11 @@ pub(crate) fn open(folder: &Path) -> Result<Found, Refusal> {
     let refuse = |why: &str| Refusal::new(Reason::Path, format!("cache_directory '{}' {why}", folder.display()));
     let cannot =
         |error: io::Error| Refusal::of_file(&format!("cache_directory '{}' cannot be used", folder.display()), &error);
-    if folder.as_os_str().is_empty() {
-        return Err(Refusal::new(Reason::Path, "cache_directory is empty"));
-    }
     fs::create_dir_all(folder).map_err(cannot)?;
     let lock = files::open(&folder.join(LOCK), File::options().create(true).append(true), Links::Refuse);
-    let lock = lock.map_err(|error| refuse(&format!("cannot be used: '{LOCK}' in it: {error}")))?;
+    let lock = lock.map_err(|error| {
+        Refusal::of_file(&format!("cache_directory '{}' cannot be used: '{LOCK}' in it", folder.display()), &error)
+    })?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(refuse("is used by another client")),

@@ -77,7 +77,9 @@ impl Roots {
 #[cfg(unix)]
 fn system_roots() -> (Option<PathBuf>, Option<PathBuf>) {
     let found = openssl_probe::probe();
-    (found.cert_file, found.cert_dir)
+    // The environment may name them, and the host may change its working directory later.
+    let full = |path: Option<PathBuf>| path.and_then(|path| std::path::absolute(path).ok());
+    (full(found.cert_file), full(found.cert_dir))
 }
 
 #[cfg(not(unix))]

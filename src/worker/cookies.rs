@@ -294,8 +294,9 @@ impl Jar {
         let mut jar = Jar::default();
         let Some(file) = file else { return Ok(jar) };
         let refuse = |what: String| Refusal::new(Reason::Path, format!("cookie_file '{}' {what}", file.display()));
-        // The host may change its working directory before the file is saved.
-        let mut path = FileName::new(file, BaseDirectory::None)?.path;
+        let name = FileName::new(file, BaseDirectory::None)?;
+        name.check_target()?;
+        let mut path = name.path;
         if !path.parent().is_some_and(Path::is_dir) {
             return Err(refuse("is not in a folder that exists".to_owned()));
         }

@@ -231,6 +231,16 @@ struct Worker {
     panic_at_start: bool,
 }
 
+/// Where nameless temporary files lie. The environment may name a relative folder, and the host may change its working
+/// directory later.
+fn scratch(config: &Config) -> PathBuf {
+    let given = config.temporary_directory.clone();
+    given.unwrap_or_else(|| {
+        let folder = std::env::temp_dir();
+        std::path::absolute(&folder).unwrap_or(folder)
+    })
+}
+
 impl Worker {
     fn new(parts: Parts) -> io::Result<Worker> {
         let Parts { config, setup, wake, commands, disk, events, budget, counters, cookies, cache, lending } = parts;
@@ -255,7 +265,7 @@ impl Worker {
             watches: Watches::new(config.reachability_interval),
             net,
             admission: Admission::new(config.max_active, config.max_active_per_host),
-            scratch: config.temporary_directory.clone().unwrap_or_else(std::env::temp_dir),
+            scratch: scratch(&config),
             config,
             setup,
             wake,
