@@ -17,6 +17,8 @@ use encoding_rs::Encoding;
 
 use super::compressing::{Compressed, Compressing};
 use super::form::{FormReader, Piece};
+#[cfg(feature = "test-hooks")]
+use super::hold;
 use super::integrity::Expected;
 use super::part::{Part, failure, folder as folder_of, no_waiting};
 use super::recoding::{Broken, Recoded, Recoding};
@@ -265,6 +267,8 @@ impl Disk {
 
     /// Does a little of it; then it is another's turn.
     fn go_on(&mut self, key: Key) -> Option<Outcome> {
+        #[cfg(feature = "test-hooks")]
+        self.wait_while_open_is_held(key);
         self.busy.pop_front();
         self.busy.push_back(key);
         if let Some(compressing) = self.compressing.get_mut(&key) {
@@ -328,7 +332,30 @@ impl Disk {
         Outcome::WriteFailed(failure)
     }
 
+    /// For tests: a disk that hangs.
+    #[cfg(feature = "test-hooks")]
+    fn wait_while_held(&self, operation: &Op) {
+        match operation {
+            Op::Create(_, location, _)
+            | Op::Prepare(_, location, ..)
+            | Op::Open(_, location, _)
+            | Op::OpenCompressed(_, location, ..) => hold::pass(&location.full()),
+            Op::Recall(_, path) | Op::Keep(path, ..) | Op::Touch(path) | Op::Save(path, _) => hold::pass(path),
+            Op::Forget(paths) => paths.iter().for_each(|path| hold::pass(path)),
+            _ => operation.subject().0.into_iter().for_each(|key| self.wait_while_open_is_held(key)),
+        }
+    }
+
+    #[cfg(feature = "test-hooks")]
+    fn wait_while_open_is_held(&self, key: Key) {
+        let written = self.writers.get(&key).map(|part| part.full.as_path());
+        let open = written.or_else(|| self.readers.get(&key).map(|reader| reader.full.as_path()));
+        open.into_iter().for_each(hold::pass);
+    }
+
     fn carry_out(&mut self, operation: Op) -> Option<Outcome> {
+        #[cfg(feature = "test-hooks")]
+        self.wait_while_held(&operation);
         match operation {
             Op::Create(key, location, expected) => match Part::create(&location, expected) {
                 Ok(part) => {

@@ -7,6 +7,8 @@ pub(crate) mod decoding;
 pub(crate) mod disk;
 pub(crate) mod feed;
 pub(crate) mod form;
+#[cfg(feature = "test-hooks")]
+pub(crate) mod hold;
 pub(crate) mod integrity;
 pub(crate) mod part;
 pub(crate) mod recoding;

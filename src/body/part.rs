@@ -62,7 +62,7 @@ pub(super) struct Part {
     folder: Dir,
     part: PathBuf,
     name: PathBuf,
-    full: PathBuf,
+    pub(super) full: PathBuf,
     mark_file: PathBuf,
     file: File,
     written: u64,

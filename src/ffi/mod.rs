@@ -1321,6 +1321,34 @@ pub unsafe extern "C" fn sortie_test_panic_at_start(client: *mut sortie_client) 
     }
 }
 
+/// Holds up what the disk does with files whose path contains a marker, as a disk would that hangs; with `held` of 0 lets it
+/// go on.
+///
+/// cbindgen:ignore
+#[cfg(feature = "test-hooks")]
+#[doc(hidden)]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_test_hold_disk(marker: *const c_char, held: u32) {
+    // SAFETY: the caller promises a NUL-terminated string.
+    let marker = unsafe { std::ffi::CStr::from_ptr(marker) }.to_string_lossy();
+    if held == 0 {
+        crate::body::hold::release(&marker);
+    } else {
+        crate::body::hold::hold(&marker);
+    }
+}
+
+/// How many operations of the disk are held up by a marker.
+///
+/// cbindgen:ignore
+#[cfg(feature = "test-hooks")]
+#[doc(hidden)]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_test_disk_waits(marker: *const c_char) -> u32 {
+    // SAFETY: the caller promises a NUL-terminated string.
+    crate::body::hold::waiting(&unsafe { std::ffi::CStr::from_ptr(marker) }.to_string_lossy())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -468,6 +468,8 @@ impl Job {
                 }
                 [total(), attempt(), step]
             }
+            // Its file is hashed, forced to the disk and renamed within its time.
+            State::Storing(_, None) if !self.overtime => [total(), None, None],
             State::Storing(..) | State::Moving => [None, None, None],
         }
     }

@@ -1335,17 +1335,17 @@ impl Worker {
         }
     }
 
-    /// Stops a request wherever it is, unless its outcome is decided already.
+    /// Stops a request wherever it is. What is under way for it may still come to its end, but nothing follows that.
     fn stop(&mut self, id: RequestId, failure: Failure) {
         let Some(mut job) = self.take(id) else { return };
         match &mut job.state {
             State::Waiting(host) => {
                 self.admission.withdraw(*host, job.rank);
-                self.end(job, None, Some(failure));
+                self.stop_between(job, failure);
             }
             State::Resting(_) | State::Parked => {
                 self.resting -= 1;
-                self.end(job, None, Some(failure));
+                self.stop_between(job, failure);
             }
             State::Opening => {
                 self.outlet.to_disk(Op::Close(job.key()));
@@ -1353,11 +1353,27 @@ impl Worker {
             }
             State::Running(active) => {
                 if let Some(flow) = active.flow_mut() {
-                    flow.failure.get_or_insert(failure);
+                    // Of a failure that a callback has just found, another attempt might follow.
+                    flow.failure = Some(failure);
                 }
                 self.transfer_ended(job, None);
             }
-            State::Storing(..) | State::Moving => self.put(job),
+            State::Storing(_, reason @ None) => {
+                // If the file has its name by then, that is how it ends.
+                *reason = Some(failure);
+                self.outlet.to_disk(Op::Discard(job.key()));
+                self.put(job);
+            }
+            State::Storing(_, Some(_)) | State::Moving => self.put(job),
+        }
+    }
+
+    /// Stops a request that has no attempt under way. The disk may still be letting go of the last one's file.
+    fn stop_between(&mut self, job: Box<Job>, failure: Failure) {
+        if job.attempt > 0 && job.request.response_file.is_some() {
+            self.let_go(job, failure);
+        } else {
+            self.end(job, None, Some(failure));
         }
     }
 
@@ -1510,10 +1526,11 @@ impl Worker {
         self.put(job);
     }
 
-    /// The disk is done with a job's file.
+    /// The disk is done with a job's file: it has its name, or else the request fails, if it is to.
     fn stored(&mut self, mut job: Box<Job>, failure: Option<Failure>, file: Option<Text>) {
         if let State::Storing(flow, reason) = std::mem::replace(&mut job.state, State::Moving) {
-            self.end_with_file(&mut job, Some(flow), reason.or(failure), file);
+            let failure = reason.or(failure).filter(|_| file.is_none());
+            self.end_with_file(&mut job, Some(flow), failure, file);
         }
     }
 

@@ -1,0 +1,421 @@
+//! Whatever stops a request, wherever it is: a cancel, its time, suspension, a pause or the client's end is kept and obeyed
+//! by all that follows. A disk that hangs where a test wants it shows each place.
+
+#![cfg(feature = "test-hooks")]
+#![allow(missing_docs, unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
+
+mod support;
+
+use std::ffi::CString;
+use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use sortie_test_server::{BlackHole, Gate, Outcome, Response, Server, pattern_vec};
+use support::*;
+
+const SIZE: usize = 1_000_000;
+
+/// A file system below a folder that hangs until this is dropped.
+struct Hanging(CString);
+
+impl Hanging {
+    fn at(path: &Path) -> Hanging {
+        let marker = CString::new(path_text(path)).unwrap();
+        // SAFETY: a string.
+        unsafe { sortie_test_hold_disk(marker.as_ptr(), 1) };
+        Hanging(marker)
+    }
+
+    fn waiting(&self) -> u32 {
+        // SAFETY: a string.
+        unsafe { sortie_test_disk_waits(self.0.as_ptr()) }
+    }
+
+    #[track_caller]
+    fn await_one(&self) {
+        until("an operation that hangs", || self.waiting() > 0);
+    }
+}
+
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        // SAFETY: a string.
+        unsafe { sortie_test_hold_disk(self.0.as_ptr(), 0) };
+    }
+}
+
+/// Where a request is when it is stopped.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Place {
+    Queued,
+    Paused,
+    BetweenAttempts,
+    /// The disk opens what is to be sent.
+    OpeningUpload,
+    /// The disk looks at what is there of its file.
+    OpeningPart,
+    /// The disk reads what is stored for it.
+    Recalling,
+    Connecting,
+    WaitingForResponse,
+    ReceivingToMemory,
+    ReceivingToFile,
+    /// The disk gives the file its name.
+    Naming,
+    /// The disk hashes what was there of it, which is not what it has to be: another attempt would follow.
+    Hashing,
+    /// Its time between attempts begins once the disk has let go of its file.
+    LettingGo,
+}
+
+const PLACES: [Place; 13] = [
+    Place::Queued,
+    Place::Paused,
+    Place::BetweenAttempts,
+    Place::OpeningUpload,
+    Place::OpeningPart,
+    Place::Recalling,
+    Place::Connecting,
+    Place::WaitingForResponse,
+    Place::ReceivingToMemory,
+    Place::ReceivingToFile,
+    Place::Naming,
+    Place::Hashing,
+    Place::LettingGo,
+];
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Stop {
+    Cancel,
+    /// Its time limit.
+    Time,
+    /// While the client is suspended.
+    CancelSuspended,
+    /// Before it is suspended, while the disk hangs all along.
+    CancelThenSuspend,
+    /// While it is paused by the program.
+    CancelPaused,
+    Destroy,
+}
+
+struct World {
+    server: Server,
+    /// Held until opened: responses to /file, and the rest of others.
+    gate: Gate,
+    hole: BlackHole,
+    folder: Folder,
+}
+
+impl World {
+    fn new() -> World {
+        let gate = Gate::new();
+        let at_gate = gate.clone();
+        let server = Server::builder()
+            .handler(move |request, conn| {
+                let range = request.header("Range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'));
+                let from: usize = range.map_or(0, |from| from.parse().unwrap());
+                match request.path() {
+                    "/file" => {
+                        conn.wait_at(&at_gate)?;
+                        let status = if from > 0 { "206 Partial Content" } else { "200 OK" };
+                        let head = format!(
+                            "HTTP/1.1 {status}\r\nETag: \"1\"\r\nContent-Range: bytes {from}-{}/{SIZE}\r\nContent-Length: {}\r\n\r\n",
+                            SIZE - 1,
+                            SIZE - from
+                        );
+                        conn.write(head.as_bytes())?;
+                        conn.write_pattern(from as u64, (SIZE - from) as u64)?;
+                        Ok(Some(Outcome::Done))
+                    }
+                    "/half" => {
+                        conn.write(format!("HTTP/1.1 200 OK\r\nETag: \"1\"\r\nContent-Length: {SIZE}\r\n\r\n").as_bytes())?;
+                        conn.write_pattern(0, (SIZE / 2) as u64)?;
+                        conn.wait_closed()?;
+                        Ok(Some(Outcome::Close))
+                    }
+                    "/broken" => {
+                        conn.write(format!("HTTP/1.1 200 OK\r\nContent-Length: {SIZE}\r\n\r\n").as_bytes())?;
+                        conn.write_pattern(0, (SIZE / 2) as u64)?;
+                        conn.close_lingering().map(Some)
+                    }
+                    "/silent" => {
+                        conn.wait_at(&at_gate)?;
+                        Ok(Some(Outcome::Close))
+                    }
+                    "/stored" => conn.send(&Response::new(200).header("Cache-Control", "max-age=600").body("stored")).map(Some),
+                    _ => Ok(None),
+                }
+            })
+            .start();
+        World { server, gate, hole: BlackHole::start(), folder: Folder::new() }
+    }
+
+    fn setup(&self, place: Place) -> Setup {
+        Setup {
+            // One at a time, or as many as usual.
+            max_active: u32::from(place == Place::Queued),
+            cache_directory: (place == Place::Recalling).then(|| self.folder.join("cache")),
+            ..Setup::default()
+        }
+    }
+
+    fn request(&self, place: Place) -> Req {
+        let target = self.folder.join("file");
+        let url = |path: &str| self.server.url(path);
+        match place {
+            Place::Queued | Place::Paused => Req::get(url("/bytes/1")),
+            Place::BetweenAttempts => {
+                Req::get(url("/status/503")).max_attempts(5).retry_delay_ms(1_000_000).max_retry_delay_ms(1_000_000)
+            }
+            Place::OpeningUpload => Req::upload(url("/upload"), self.folder.file("body", b"text")),
+            Place::OpeningPart => Req::download(url("/file"), &target).flags(SORTIE_REQUEST_RESUME),
+            Place::Recalling => Req::get(url("/stored")),
+            Place::Connecting => Req::get(self.hole.url("/")),
+            Place::WaitingForResponse => Req::get(url("/silent")),
+            Place::ReceivingToMemory => Req::get(url("/half")).progress(SORTIE_PROGRESS_DOWNLOAD),
+            Place::ReceivingToFile => Req::download(url("/half"), &target).progress(SORTIE_PROGRESS_DOWNLOAD),
+            Place::Naming => Req::download(url("/file"), &target).progress(SORTIE_PROGRESS_DOWNLOAD),
+            Place::Hashing => {
+                let hash = sha256(&pattern_vec(SIZE));
+                Req::download(url("/file"), &target)
+                    .flags(SORTIE_REQUEST_RESUME)
+                    .sha256(&hash)
+                    .progress(SORTIE_PROGRESS_DOWNLOAD)
+            }
+            Place::LettingGo => Req::download(url("/broken"), &target)
+                .max_attempts(2)
+                .retry_delay_ms(1_000_000)
+                .max_retry_delay_ms(1_000_000),
+        }
+    }
+
+    /// Brings a request to a place, where it stays until the disk is let go on, if it hangs.
+    #[track_caller]
+    fn bring(&self, host: &Host, place: Place, timeout_ms: u32) -> (u64, Option<Hanging>) {
+        let request = self.request(place).timeout_ms(timeout_ms).queue_timeout_ms(timeout_ms);
+        let submit = || host.submit(&request);
+        let hanging = |name: &str| Hanging::at(&self.folder.join(name));
+        let rests = || until("its rest", || host.stats().resting == 1);
+        match place {
+            Place::Queued => {
+                let blocker = Req::get(self.server.url("/silent")).timeout_ms(SORTIE_NO_TIMEOUT);
+                host.submit(&blocker);
+                assert!(self.gate.wait_for(1, DEADLINE));
+                let id = submit();
+                until("the queue", || host.stats().waiting == 1);
+                (id, None)
+            }
+            Place::Paused => {
+                host.suspend();
+                let id = submit();
+                host.pause(id);
+                host.resume();
+                rests();
+                (id, None)
+            }
+            Place::BetweenAttempts => {
+                let id = submit();
+                rests();
+                (id, None)
+            }
+            Place::LettingGo => {
+                let hanging = hanging("file");
+                let id = submit();
+                rests();
+                hanging.await_one();
+                (id, Some(hanging))
+            }
+            Place::OpeningUpload | Place::OpeningPart | Place::Recalling => {
+                let name = match place {
+                    Place::OpeningUpload => "body",
+                    Place::OpeningPart => "file",
+                    _ => "cache",
+                };
+                let hanging = hanging(name);
+                let id = submit();
+                hanging.await_one();
+                (id, Some(hanging))
+            }
+            Place::Naming | Place::Hashing => {
+                let id = submit();
+                assert!(self.gate.wait_for(1, DEADLINE));
+                let hanging = hanging("file");
+                self.gate.open();
+                // All of it comes, and waits for the disk.
+                host.await_event(id, |event| event.transferred == SIZE as u64);
+                host.fetch(&Req::get(self.server.url("/bytes/1"))).ok(200);
+                hanging.await_one();
+                (id, Some(hanging))
+            }
+            Place::Connecting => {
+                let id = submit();
+                until("its start", || host.stats().active == 1);
+                (id, None)
+            }
+            Place::WaitingForResponse => {
+                let id = submit();
+                assert!(self.gate.wait_for(1, DEADLINE));
+                (id, None)
+            }
+            Place::ReceivingToMemory | Place::ReceivingToFile => {
+                let id = submit();
+                host.await_event(id, |event| event.transferred == (SIZE / 2) as u64);
+                (id, None)
+            }
+        }
+    }
+
+    /// Makes what has to be there before.
+    fn prepare(&self, place: Place) {
+        match place {
+            Place::Recalling => {
+                let host = self.setup(place).start();
+                host.fetch(&self.request(place)).ok(200);
+                until("an entry", || fs::read_dir(self.folder.join("cache")).unwrap().count() == 2);
+            }
+            Place::Hashing => {
+                let host = Host::new();
+                let half = Req { url: self.server.url("/half"), ..self.request(place) };
+                let id = host.submit(&half.progress(SORTIE_PROGRESS_DOWNLOAD));
+                host.await_event(id, |event| event.transferred == (SIZE / 2) as u64);
+                host.cancel(id);
+                host.ended(id).failed(SORTIE_ERROR_CANCELLED);
+                // Of another file, as its hash will show. The mark is of one URL.
+                let part = self.folder.join("file.sortie-part");
+                let length = fs::metadata(&part).unwrap().len();
+                fs::write(&part, vec![0; length as usize]).unwrap();
+                let mark = self.folder.join("file.sortie-resume");
+                let text = fs::read_to_string(&mark).unwrap();
+                fs::write(&mark, text.replace("/half", "/file")).unwrap();
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Stops a request at a place. The disk goes on before the end is waited for, or only after it.
+fn stop_at(place: Place, stop: Stop, ends_while_it_hangs: bool) {
+    let context = format!("{place:?}, {stop:?}");
+    let world = World::new();
+    world.prepare(place);
+    let host = world.setup(place).start();
+    let timeout_ms = if stop == Stop::Time { 1500 } else { SORTIE_NO_TIMEOUT };
+    let (id, mut hanging) = world.bring(&host, place, timeout_ms);
+    let asked = world.server.request_count();
+    let mut host = Some(host);
+    if let Some(host) = host.take_if(|_| stop == Stop::Destroy) {
+        assert!(host.destroy() < Duration::from_secs(1), "{context}");
+        drop(hanging.take());
+        until("the files' removal", || world.has_no_part(place));
+        return;
+    }
+    let host = host.unwrap();
+    match stop {
+        Stop::Cancel => assert_eq!(host.cancel(id), SORTIE_OK),
+        Stop::CancelPaused => {
+            host.pause(id);
+            host.cancel(id);
+        }
+        Stop::CancelSuspended => {
+            host.suspend();
+            host.cancel(id);
+            if !ends_while_it_hangs {
+                drop(hanging.take());
+            }
+            host.resume();
+        }
+        Stop::CancelThenSuspend => {
+            host.cancel(id);
+            host.suspend();
+            if !ends_while_it_hangs {
+                drop(hanging.take());
+            }
+            host.resume();
+        }
+        Stop::Time => let_pass(timeout_ms + 100),
+        Stop::Destroy => {}
+    }
+    if !ends_while_it_hangs {
+        drop(hanging.take());
+    }
+    let event = host.ended(id);
+    drop(hanging.take());
+    let target = world.folder.join("file");
+    // A file that has its name is the request's real outcome.
+    if place == Place::Naming && event.error == SORTIE_ERROR_NONE {
+        assert!(!ends_while_it_hangs, "{context}");
+        assert_eq!(fs::read(&target).unwrap(), pattern_vec(SIZE), "{context}");
+        return;
+    }
+    let expected: &[u32] = match stop {
+        Stop::Time if place == Place::Queued || place == Place::Paused => &[SORTIE_ERROR_QUEUE_TIMEOUT],
+        Stop::Time => &[SORTIE_ERROR_TIMEOUT],
+        _ => &[SORTIE_ERROR_CANCELLED],
+    };
+    assert!(expected.contains(&event.error), "{context}: {event:?}");
+    if !ends_while_it_hangs {
+        assert!(world.has_no_part(place), "{context}: {:?}", world.folder.names());
+    }
+    // Nothing follows.
+    world.gate.open();
+    host.fetch(&Req::get(world.server.url("/bytes/1"))).ok(200);
+    let_pass(20);
+    until("the files' removal", || world.has_no_part(place));
+    assert!(!target.exists(), "{context}");
+    let more = world.server.request_count() - asked;
+    // The one that shows that the client is well. The one before in the queue is asked for again after a suspension.
+    let live = u32::from(place == Place::Queued);
+    assert!(more <= 1 + u64::from(live), "{context}: {more} more requests");
+    assert!(host.stats().active + host.stats().waiting <= live, "{context}: {:?}", host.stats());
+}
+
+impl World {
+    /// Whether nothing is left that is half written, but for what can be gone on with.
+    fn has_no_part(&self, place: Place) -> bool {
+        let is_part = |name: &String| name.ends_with(".sortie-part");
+        place == Place::Hashing || !self.folder.names().iter().any(is_part)
+    }
+}
+
+fn stop_everywhere(stop: Stop, ends_while_it_hangs: bool) {
+    thread::scope(|scope| {
+        // A wait that the limit would cut short is not begun.
+        let between = [Place::BetweenAttempts, Place::LettingGo];
+        for place in PLACES.into_iter().filter(|place| stop != Stop::Time || !between.contains(place)) {
+            scope.spawn(move || stop_at(place, stop, ends_while_it_hangs));
+        }
+    });
+}
+
+#[test]
+fn a_cancel_holds_wherever_it_comes() {
+    stop_everywhere(Stop::Cancel, false);
+}
+
+#[test]
+fn a_time_limit_holds_wherever_it_runs_out() {
+    stop_everywhere(Stop::Time, false);
+}
+
+#[test]
+fn a_cancel_while_suspended_holds() {
+    stop_everywhere(Stop::CancelSuspended, false);
+}
+
+#[test]
+fn a_cancel_before_a_suspension_holds() {
+    stop_everywhere(Stop::CancelThenSuspend, false);
+}
+
+#[test]
+fn a_cancel_while_paused_holds() {
+    stop_everywhere(Stop::CancelPaused, false);
+}
+
+#[test]
+fn a_destroyed_client_leaves_nothing_wherever_its_requests_are() {
+    stop_everywhere(Stop::Destroy, false);
+}
