@@ -342,7 +342,7 @@ impl Client {
         self.check_cookies()?;
         let url = parse_url(url)?;
         let refuse = |why: String| Refusal::new(Reason::Argument, format!("cookie {why}"));
-        let cookie = Cookie::parse(cookie, &url).map_err(refuse)?;
+        let cookie = Cookie::parse(cookie.as_bytes(), &url).map_err(refuse)?;
         self.command(Command::SetCookie(Box::new((cookie, url))));
         Ok(())
     }

@@ -9,10 +9,15 @@ struct Field {
     name_length: u32,
     value: u32,
     value_length: u32,
+    /// The value came as bytes that are not UTF-8: each character stands for one of them.
+    latin_1: bool,
 }
 
 /// An ordered list of header fields, repeated names kept apart. All text lies in one buffer, each part
 /// NUL-terminated, so that a response's headers cost two allocations and C reads them in place.
+///
+/// A value that came as bytes which are not UTF-8 is shown as Latin-1, of which each character is one byte, so that the
+/// bytes are still known: whatever goes back to its server (cookies, validators, URLs) is taken from those.
 #[derive(Clone, Debug, Default)]
 pub struct Headers {
     text: String,
@@ -34,6 +39,24 @@ impl Headers {
 
     /// Adds a field at the end. A field that would take the text beyond 16 MiB is left out.
     pub(crate) fn push(&mut self, name: &str, value: &str) {
+        self.push_shown(name, value, false);
+    }
+
+    /// The same with a value as it came over the wire.
+    pub(crate) fn push_bytes(&mut self, name: &str, value: &[u8]) {
+        self.push_shown(name, &decode(value), std::str::from_utf8(value).is_err());
+    }
+
+    /// Adds those fields of another list whose names are wanted, as they came.
+    pub(crate) fn push_from(&mut self, other: &Headers, wanted: impl Fn(&str) -> bool) {
+        for (index, field) in other.fields.iter().enumerate() {
+            if let Some((name, value)) = other.at(index).filter(|(name, _)| wanted(name)) {
+                self.push_shown(name, value, field.latin_1);
+            }
+        }
+    }
+
+    fn push_shown(&mut self, name: &str, value: &str, latin_1: bool) {
         let needed = name.len() + value.len() + 2;
         if self.text.len() + needed > Headers::MAX_TEXT {
             return;
@@ -41,7 +64,7 @@ impl Headers {
         self.text.reserve(needed);
         let (name, name_length) = self.append(name);
         let (value, value_length) = self.append(value);
-        self.fields.push(Field { name, name_length, value, value_length });
+        self.fields.push(Field { name, name_length, value, value_length, latin_1 });
     }
 
     #[allow(clippy::cast_possible_truncation)] // bounded by MAX_TEXT
@@ -138,6 +161,24 @@ impl Headers {
     /// The `nth` value of this name, counted from 0, whatever the letters' case.
     pub fn get_nth(&self, name: &str, nth: usize) -> Option<&str> {
         self.position(name, nth).and_then(|index| self.at(index)).map(|(_, value)| value)
+    }
+
+    /// The first value of this name as the bytes that came, which need not be UTF-8.
+    pub fn bytes(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        self.position(name, 0).and_then(|index| self.bytes_at(index)).map(|(_, value)| value)
+    }
+
+    /// Every field in order of arrival, with its value as the bytes that came.
+    pub fn iter_bytes(&self) -> impl Iterator<Item = (&str, Cow<'_, [u8]>)> {
+        (0..self.len()).filter_map(|index| self.bytes_at(index))
+    }
+
+    fn bytes_at(&self, index: usize) -> Option<(&str, Cow<'_, [u8]>)> {
+        let (name, value) = self.at(index)?;
+        let latin_1 = self.fields.get(index).is_some_and(|field| field.latin_1);
+        let byte = |character| u8::try_from(u32::from(character)).unwrap_or(b'?');
+        let bytes = if latin_1 { value.chars().map(byte).collect::<Vec<u8>>().into() } else { value.as_bytes().into() };
+        Some((name, bytes))
     }
 }
 
@@ -236,7 +277,7 @@ impl Head {
         if self.text.len() + name.len() + value.len() + 2 <= Headers::MAX_TEXT {
             let (name, name_length) = self.append(name);
             let (value, value_length) = self.append(value);
-            self.fields.push(Field { name, name_length, value, value_length });
+            self.fields.push(Field { name, name_length, value, value_length, latin_1: false });
         }
         Ok(())
     }
@@ -249,7 +290,7 @@ impl Head {
         (start, part.len() as u32)
     }
 
-    /// The list, once the head is complete. Parts that are not UTF-8 are Latin-1, as was meant before.
+    /// The list, once the head is complete. Parts that are not UTF-8 are shown as Latin-1.
     pub(crate) fn finish(&mut self) -> Headers {
         let head = std::mem::take(self);
         let (fields, status_line) = (head.fields, head.status_line);
@@ -258,12 +299,12 @@ impl Head {
             Err(error) => {
                 let bytes = error.as_bytes();
                 let part = |start: u32, length: u32| bytes.get(start as usize..(start + length) as usize);
-                let text = |start, length| decode(part(start, length).unwrap_or(&[]));
+                let part = |start, length| part(start, length).unwrap_or(&[]);
                 let mut headers = Headers::new();
                 headers.begin(&decode(bytes.get(..status_line.saturating_sub(1)).unwrap_or(&[])));
                 for field in fields {
-                    let name = text(field.name, field.name_length);
-                    headers.push(&name, &text(field.value, field.value_length));
+                    let name = decode(part(field.name, field.name_length));
+                    headers.push_bytes(&name, part(field.value, field.value_length));
                 }
                 headers
             }
@@ -282,7 +323,7 @@ impl From<Headers> for Head {
 }
 
 /// Bytes as text: UTF-8 if they are, else Latin-1.
-fn decode(bytes: &[u8]) -> Cow<'_, str> {
+pub(crate) fn decode(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.into(),
         Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect::<String>().into(),
@@ -399,6 +440,21 @@ mod tests {
         let headers = head.finish();
         assert_eq!(headers.status_line(), Some("HTTP/1.1 200 Schön"));
         assert_eq!(headers.iter().collect::<Vec<_>>(), [("utf", "ö"), ("latin", "ö")]);
+        let mut copy = Headers::new();
+        copy.push_from(&headers, |name| name != "utf");
+        copy.push_from(&headers, |name| name == "utf");
+        let bytes: Vec<_> = copy.iter_bytes().map(|(name, value)| (name, value.into_owned())).collect();
+        assert_eq!(bytes, [("latin", b"\xF6".to_vec()), ("utf", "ö".as_bytes().to_vec())]);
+        assert_eq!(headers.bytes("LATIN").as_deref(), Some(&b"\xF6"[..]));
+    }
+
+    #[test]
+    fn every_byte_of_a_value_comes_back() {
+        let all: Vec<u8> = (1..=255).collect();
+        let mut headers = Headers::new();
+        headers.push_bytes("all", &all);
+        assert_eq!(headers.bytes("all").as_deref(), Some(&all[..]));
+        assert_eq!(headers.get("all").map(|shown| shown.chars().count()), Some(255));
     }
 
     #[test]

@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::sync::{Arc, Mutex};
+
 use sortie::ffi::*;
 use sortie_test_server::{Response, Server};
 use support::*;
@@ -223,4 +225,96 @@ fn a_long_text_holds_up_nobody_else() {
     assert_eq!(host.counts(), (2, 1), "it did not have to wait");
     host.cancel(id);
     host.ended(id).failed(SORTIE_ERROR_CANCELLED);
+}
+
+/// Header values as they come from servers that never heard of UTF-8, and what each is shown as.
+const VALUES: [(&[u8], &str); 4] = [
+    (b"gr\xFC\xDFe", "gr\u{fc}\u{df}e"),
+    (b"\x83e\x83X", "\u{83}e\u{83}X"),
+    (b"\xE2\x82", "\u{e2}\u{82}"),
+    ("gr\u{fc}\u{df}e \u{436}".as_bytes(), "gr\u{fc}\u{df}e \u{436}"),
+];
+
+#[test]
+fn header_values_go_back_as_the_bytes_that_came() {
+    type Seen = Arc<Mutex<Vec<(String, Option<Vec<u8>>)>>>;
+    const ASKED: [&str; 4] = ["Cookie", "If-None-Match", "If-Range", "If-Modified-Since"];
+    for (bytes, shown) in VALUES {
+        let seen: Seen = Arc::default();
+        let noted = Arc::clone(&seen);
+        let server = Server::builder()
+            .handler(move |request, conn| {
+                for name in ASKED {
+                    noted.lock().unwrap().push((name.to_owned(), request.header_bytes(name).map(<[u8]>::to_vec)));
+                }
+                noted.lock().unwrap().push(("target".to_owned(), Some(request.target.clone().into_bytes())));
+                let fields: Vec<&[u8]> = match request.path() {
+                    "/cookie" => vec![b"Set-Cookie: a=", bytes, b"; Max-Age=1000\r\n", b"X-Shown: ", bytes],
+                    "/tag" => vec![b"Cache-Control: no-cache\r\nETag: \"", bytes, b"\""],
+                    "/part" => vec![b"ETag: \"", bytes, b"\"\r\nContent-Length: 1000"],
+                    "/goes" => vec![b"Location: /to/", bytes, b"?q=", bytes],
+                    _ => vec![b"X: y"],
+                };
+                let again = request.header_bytes("If-None-Match").is_some();
+                let (status, end): (&[u8], &[u8]) = match request.path() {
+                    "/goes" => (b"302 Found", b"\r\nContent-Length: 0\r\n\r\n"),
+                    "/part" => (b"200 OK", b"\r\n\r\nhalf a file"),
+                    "/tag" if again => (b"304 Not Modified", b"\r\n\r\n"),
+                    _ => (b"200 OK", b"\r\nContent-Length: 4\r\n\r\nbody"),
+                };
+                conn.write(&[b"HTTP/1.1 ", status, b"\r\n", &fields.concat(), end].concat())?;
+                if request.path() == "/part" {
+                    return conn.close_lingering().map(Some);
+                }
+                Ok(Some(sortie_test_server::Outcome::Done))
+            })
+            .start();
+        let folder = Folder::new();
+        let setup = || Setup {
+            max_memory_cache_bytes: 1 << 20,
+            cache_directory: Some(folder.join("cache")),
+            max_cache_bytes: 1 << 20,
+            cookie_file: Some(folder.join("cookies")),
+            ..Setup::default()
+        };
+        let last = |name: &str| {
+            let all = std::mem::take(&mut *seen.lock().unwrap());
+            all.into_iter().rfind(|(other, _)| other == name).and_then(|(_, value)| value)
+        };
+        let host = setup().start();
+        let ended = host.fetch(&Req::get(server.url("/cookie")));
+        assert_eq!(ended.ok(200).header("X-Shown"), Some(shown));
+        let cookie = [b"a=", bytes].concat();
+        host.fetch(&Req::get(server.url("/goes"))).ok(200);
+        let escaped: String = bytes
+            .iter()
+            .map(|byte| match byte {
+                b' ' => "%20".to_owned(),
+                byte if byte.is_ascii() => char::from(*byte).to_string(),
+                byte => format!("%{byte:02X}"),
+            })
+            .collect();
+        assert_eq!(last("target"), Some(format!("/to/{escaped}?q={escaped}").into_bytes()));
+        host.fetch(&Req::get(server.url("/"))).ok(200);
+        assert_eq!(last("Cookie").as_deref(), Some(&cookie[..]), "kept in memory");
+
+        let tag = [b"\"", bytes, b"\""].concat();
+        let shown_tag = format!("\"{shown}\"");
+        host.fetch(&Req::get(server.url("/tag"))).ok(200);
+        let ended = host.fetch(&Req::get(server.url("/tag")));
+        assert_eq!((ended.ok(200).text(), ended.header("ETag")), ("body", Some(shown_tag.as_str())), "from the cache");
+        assert_eq!(last("If-None-Match"), Some(tag.clone()));
+        let part = Req::download(server.url("/part"), folder.join("file")).flags(SORTIE_REQUEST_RESUME);
+        host.fetch(&part).failed(SORTIE_ERROR_RECEIVE);
+        host.destroy();
+
+        // All of them outlive their client.
+        let host = setup().start();
+        host.fetch(&Req::get(server.url("/"))).ok(200);
+        assert_eq!(last("Cookie"), Some(cookie), "kept in a file");
+        assert_eq!(host.fetch(&Req::get(server.url("/tag"))).ok(200).text(), "body");
+        assert_eq!(last("If-None-Match"), Some(tag.clone()), "kept in a file");
+        host.fetch(&part).failed(SORTIE_ERROR_RECEIVE);
+        assert_eq!(last("If-Range"), Some(tag));
+    }
 }

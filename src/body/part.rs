@@ -196,9 +196,9 @@ impl Part {
         options.read(true);
         no_waiting(&mut options, Links::Refuse);
         let file = self.folder.open_with(&self.mark_file, &options).ok()?.into_std();
-        let mut text = String::new();
-        file.take(MAX_MARK).read_to_string(&mut text).ok()?;
-        let mark = Mark::parse(&text)?;
+        let mut bytes = Vec::new();
+        file.take(MAX_MARK).read_to_end(&mut bytes).ok()?;
+        let mark = Mark::parse(&bytes)?;
         mark.left(&resume.wanted, self.file.metadata().ok()?.len())
     }
 
@@ -230,7 +230,7 @@ impl Part {
         // Its URL may be signed.
         #[cfg(unix)]
         cap_std::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        self.folder.open_with(&self.mark_file, &options)?.into_std().write_all(mark.text().as_bytes())
+        self.folder.open_with(&self.mark_file, &options)?.into_std().write_all(&mark.encode())
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {

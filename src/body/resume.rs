@@ -1,6 +1,6 @@
 //! Going on with a download that broke off: what is kept beside its part, and what a server's answer means for it.
 
-use std::fmt::Write;
+use std::io::Write;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -29,8 +29,8 @@ pub(crate) struct Resumable {
 pub(crate) struct Left {
     /// From where to go on.
     pub(crate) offset: u64,
-    /// What the server called the file.
-    pub(crate) validator: String,
+    /// What the server called the file, as the bytes that came.
+    pub(crate) validator: Vec<u8>,
     /// How long it said that it is.
     pub(crate) length: Option<u64>,
 }
@@ -39,7 +39,7 @@ pub(crate) struct Left {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Start {
     pub(crate) offset: u64,
-    pub(crate) validator: Option<String>,
+    pub(crate) validator: Option<Vec<u8>>,
     pub(crate) length: Option<u64>,
 }
 
@@ -50,7 +50,7 @@ pub(crate) struct Start {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
     url: String,
-    validator: String,
+    validator: Vec<u8>,
     length: Option<u64>,
     /// This many bytes were forced to the disk.
     pub(crate) synced: u64,
@@ -59,26 +59,31 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
-    pub(crate) fn new(wanted: &Resumable, validator: String, length: Option<u64>, synced: u64) -> Mark {
+    pub(crate) fn new(wanted: &Resumable, validator: Vec<u8>, length: Option<u64>, synced: u64) -> Mark {
         Mark { url: wanted.url.clone(), validator, length, synced, boot: boot().to_owned() }
     }
 
-    pub(crate) fn text(&self) -> String {
+    /// As it lies in its file.
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let Mark { url, validator, length, synced, boot } = self;
-        let mut text = format!("{FIRST_LINE}\nurl {url}\nvalidator {validator}\nboot {boot}\nsynced {synced}\n");
+        let mut bytes = format!("{FIRST_LINE}\nurl {url}\nvalidator ").into_bytes();
+        bytes.extend_from_slice(validator);
+        let _ = write!(bytes, "\nboot {boot}\nsynced {synced}\n");
         if let Some(length) = length {
-            let _ = writeln!(text, "length {length}");
+            let _ = writeln!(bytes, "length {length}");
         }
-        text.push_str(LAST_LINE);
-        text
+        bytes.extend_from_slice(LAST_LINE.as_bytes());
+        bytes
     }
 
-    pub(crate) fn parse(text: &str) -> Option<Mark> {
-        let mut lines = text.strip_prefix(FIRST_LINE)?.strip_prefix('\n')?.strip_suffix(LAST_LINE)?.lines();
-        let mut field = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned);
-        let (url, validator, boot) = (field("url")?, field("validator")?, field("boot")?);
-        let synced = field("synced")?.parse().ok()?;
-        let length = field("length").and_then(|length| length.parse().ok());
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Mark> {
+        let lines = bytes.strip_prefix(FIRST_LINE.as_bytes())?.strip_prefix(b"\n")?;
+        let mut lines = lines.strip_suffix(LAST_LINE.as_bytes())?.split(|byte| *byte == b'\n');
+        let mut field = |name: &str| lines.next()?.strip_prefix(name.as_bytes())?.strip_prefix(b" ");
+        let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_owned);
+        let (url, validator, boot) = (text(field("url")?)?, field("validator")?.to_vec(), text(field("boot")?)?);
+        let synced = text(field("synced")?)?.parse().ok()?;
+        let length = field("length").and_then(text).and_then(|length| length.parse().ok());
         Some(Mark { url, validator, length, synced, boot })
     }
 
@@ -135,8 +140,8 @@ pub(crate) fn answer(status: u16, headers: &Headers, left: Option<&Left>) -> Ans
             };
             let other_length = matches!((left.length, total), (Some(was), Some(is)) if was != is);
             // A server that does not know If-Range shows so what it has now.
-            let named = if left.validator.starts_with('"') { "ETag" } else { "Last-Modified" };
-            let other_file = headers.get(named).is_some_and(|is| is != left.validator);
+            let named = if left.validator.starts_with(b"\"") { "ETag" } else { "Last-Modified" };
+            let other_file = headers.bytes(named).is_some_and(|is| *is != left.validator);
             let said = headers.content_length().ok().flatten();
             let lying = first != left.offset || said.is_some_and(|said| said != last - first + 1);
             let cut = total.is_some_and(|total| last + 1 != total);
@@ -157,18 +162,18 @@ pub(crate) fn answer(status: u16, headers: &Headers, left: Option<&Left>) -> Ans
 }
 
 /// What tells this file from any other that the server may have there later.
-fn validator(headers: &Headers) -> Option<String> {
+fn validator(headers: &Headers) -> Option<Vec<u8>> {
     if headers.get("Accept-Ranges").is_some_and(|units| units.eq_ignore_ascii_case("none")) {
         return None;
     }
     // A weak tag, W/"...", does not promise the same bytes. What could not stand in a header is not sent back in one.
-    if let Some(tag) = headers.get("ETag") {
-        let strong = tag.starts_with('"') && tag.ends_with('"') && tag.len() > 1;
-        return (strong && !tag.contains(char::is_control)).then(|| tag.to_owned());
+    if let Some(tag) = headers.bytes("ETag") {
+        let strong = tag.starts_with(b"\"") && tag.ends_with(b"\"") && tag.len() > 1;
+        return (strong && !tag.iter().any(u8::is_ascii_control)).then(|| tag.into_owned());
     }
     let date = |name| httpdate::parse_http_date(headers.get(name)?).ok();
     let age = date("Date")?.duration_since(date("Last-Modified")?).ok()?;
-    (age >= SETTLED).then(|| headers.get("Last-Modified").map(str::to_owned))?
+    (age >= SETTLED).then(|| headers.get("Last-Modified").map(|date| date.as_bytes().to_vec()))?
 }
 
 /// Reads "bytes FIRST-LAST/TOTAL"; the total may be unknown.
@@ -200,15 +205,15 @@ mod tests {
     #[test]
     fn a_mark_says_what_it_was_told_and_a_torn_one_nothing() {
         for length in [None, Some(77)] {
-            let mark = Mark::new(&wanted("http://x/a?b=c d"), "\"tag\"".into(), length, 5);
-            let text = mark.text();
+            let mark = Mark::new(&wanted("http://x/a?b=c d"), b"\"\xE4\"".to_vec(), length, 5);
+            let text = mark.encode();
             assert_eq!(Mark::parse(&text), Some(mark));
             for end in 0..text.len() {
                 assert_eq!(Mark::parse(&text[..end]), None, "{end}");
             }
         }
-        assert_eq!(Mark::parse(""), None);
-        assert_eq!(Mark::parse("sortie-resume 2\nend"), None);
+        assert_eq!(Mark::parse(b""), None);
+        assert_eq!(Mark::parse(b"sortie-resume 2\nend"), None);
     }
 
     #[test]
@@ -233,7 +238,7 @@ mod tests {
     #[test]
     fn only_a_strong_validator_is_one() {
         let day = ("Date", "Fri, 31 Dec 1999 23:59:59 GMT");
-        let of = |fields: &[(&str, &str)]| validator(&headers(fields));
+        let of = |fields: &[(&str, &str)]| validator(&headers(fields)).map(|bytes| String::from_utf8(bytes).unwrap());
         assert_eq!(of(&[("ETag", "\"a\"")]).as_deref(), Some("\"a\""));
         assert_eq!(of(&[("ETag", "\"a\""), ("Accept-Ranges", "none")]), None);
         assert_eq!(of(&[("ETag", "\"a\rX: b\"")]), None);

@@ -32,7 +32,7 @@ pub(crate) struct Lines(pub(crate) Headers);
 
 impl PartialEq for Lines {
     fn eq(&self, other: &Lines) -> bool {
-        self.0.status_line() == other.0.status_line() && self.0.iter().eq(other.0.iter())
+        self.0.status_line() == other.0.status_line() && self.0.iter_bytes().eq(other.0.iter_bytes())
     }
 }
 
@@ -61,8 +61,7 @@ impl Entry {
         let mut head = Headers::new();
         head.begin(self.headers().status_line().unwrap_or_default());
         let ours = |name: &str| name.eq_ignore_ascii_case("Age") || name.eq_ignore_ascii_case("Content-Length");
-        let fields = self.headers().iter().filter(|(name, _)| !ours(name));
-        fields.for_each(|(name, value)| head.push(name, value));
+        head.push_from(self.headers(), |name| !ours(name));
         let most = u64::from(u32::MAX >> 1);
         head.push("Age", &rules::age(self.headers(), self.times, now).min(most).to_string());
         if self.status != 204 {
@@ -71,13 +70,14 @@ impl Entry {
         head
     }
 
-    fn lines(&self) -> String {
+    fn lines(&self) -> Vec<u8> {
         let Times { requested, responded } = self.times;
         let (url, compression, variant) = (&self.url, u8::from(self.compression), self.variant);
         let mut lines = format!("{url}\n{requested} {responded} {compression} {variant} {}\n", self.status);
         lines.push_str(self.headers().status_line().unwrap_or_default());
-        for (name, value) in self.headers().iter() {
-            lines.push_str(&format!("\n{name}:{value}"));
+        let mut lines = lines.into_bytes();
+        for (name, value) in self.headers().iter_bytes() {
+            lines.extend([b"\n", name.as_bytes(), b":", &value].concat());
         }
         lines
     }
@@ -94,7 +94,7 @@ impl Entry {
         bytes.extend_from_slice(MARK);
         bytes.extend_from_slice(&[0; 4]);
         bytes.extend_from_slice(&u32::try_from(lines.len()).unwrap_or(u32::MAX).to_le_bytes());
-        bytes.extend_from_slice(lines.as_bytes());
+        bytes.extend_from_slice(&lines);
         bytes.extend_from_slice(&self.body);
         let sum = checksum(bytes.get(12..).unwrap_or(&[])).to_le_bytes();
         if let Some(place) = bytes.get_mut(8..12) {
@@ -110,17 +110,18 @@ impl Entry {
             return None;
         }
         let end = PREFIX.checked_add(usize::try_from(number(12)?).ok()?)?;
-        let mut lines = std::str::from_utf8(bytes.get(PREFIX..end)?).ok()?.split('\n');
-        let url = lines.next()?.to_owned();
-        let mut numbers = lines.next()?.split(' ').map(str::parse::<u64>);
+        let mut lines = bytes.get(PREFIX..end)?.split(|byte| *byte == b'\n');
+        let mut line = || std::str::from_utf8(lines.next()?).ok();
+        let (url, numbers, status_line) = (line()?.to_owned(), line()?, line()?);
+        let mut numbers = numbers.split(' ').map(str::parse::<u64>);
         let mut next = || numbers.next()?.ok();
         let times = Times { requested: next()?, responded: next()? };
         let (compression, variant, status) = (next()? != 0, next()?, u16::try_from(next()?).ok()?);
         let mut head = Headers::new();
-        head.begin(lines.next()?);
+        head.begin(status_line);
         for line in lines {
-            let (name, value) = line.split_once(':')?;
-            head.push(name, value);
+            let (name, value) = line.split_at(line.iter().position(|byte| *byte == b':')?);
+            head.push_bytes(std::str::from_utf8(name).ok()?, value.get(1..)?);
         }
         let body = Arc::new(bytes.get(end..)?.to_vec());
         Some(Entry { url, times, compression, variant, status, head: Lines(head), body })
@@ -142,6 +143,7 @@ pub(super) mod tests {
         head.begin("HTTP/1.1 200 OK");
         head.push("ETag", "\"ä: b\"");
         head.push("Empty", "");
+        head.push_bytes("Bytes", b"\xE4\xFF:");
         let times = Times { requested: 5, responded: 7 };
         let body = Arc::new(body.to_vec());
         Entry { url: url.into(), times, compression: true, variant: 9, status: 200, head: Lines(head), body }

@@ -111,7 +111,7 @@ fn date(headers: &Headers, name: &str) -> Option<u64> {
 
 /// A request as far as the cache looks at it.
 pub(crate) struct Asked<'a> {
-    pub(crate) fields: &'a [(&'a str, &'a str)],
+    pub(crate) fields: &'a [(&'a str, &'a [u8])],
     /// It says who is asking.
     pub(crate) authorized: bool,
     /// What the client sends if the fields have none.
@@ -120,7 +120,8 @@ pub(crate) struct Asked<'a> {
 
 impl Asked<'_> {
     pub(crate) fn control(&self) -> Control {
-        Control::of(self.fields.iter().copied())
+        let as_text = |value| std::str::from_utf8(value).unwrap_or("");
+        Control::of(self.fields.iter().map(|(name, value)| (*name, as_text(value))))
     }
 
     /// What a response with this Vary depends on, as a number that tells nothing of it. `None`: on more than can be told.
@@ -132,9 +133,9 @@ impl Asked<'_> {
                 return None;
             }
             let given = self.fields.iter().filter(|(field, _)| field.eq_ignore_ascii_case(name));
-            let mut values: Vec<&str> = given.map(|(_, value)| *value).collect();
+            let mut values: Vec<&[u8]> = given.map(|(_, value)| *value).collect();
             if values.is_empty() && name.eq_ignore_ascii_case("User-Agent") {
-                values.extend(self.user_agent);
+                values.extend(self.user_agent.map(str::as_bytes));
             }
             (name.to_ascii_lowercase(), values).hash(&mut hasher);
         }
@@ -224,10 +225,11 @@ pub(crate) fn is_good_for_errors(asked: &Control, status: u16, headers: &Headers
 }
 
 /// Fields that ask whether a stored response still holds. What could not stand in a header is not sent back in one.
-pub(crate) fn validation(headers: &Headers) -> Vec<(&'static str, String)> {
+pub(crate) fn validation(headers: &Headers) -> Vec<(&'static str, Vec<u8>)> {
     let given = [("If-None-Match", "ETag"), ("If-Modified-Since", "Last-Modified")];
-    let sendable = |from| headers.get(from).filter(|value| !value.is_empty() && !value.contains(char::is_control));
-    given.into_iter().filter_map(|(ask, from)| Some((ask, sendable(from)?.to_owned()))).collect()
+    let is_sendable = |value: &[u8]| !value.is_empty() && !value.iter().any(u8::is_ascii_control);
+    let sendable = |from| headers.bytes(from).filter(|value| is_sendable(value));
+    given.into_iter().filter_map(|(ask, from)| Some((ask, sendable(from)?.into_owned()))).collect()
 }
 
 /// What is kept of a response's head.
@@ -238,8 +240,7 @@ pub(crate) fn kept(headers: &Headers) -> Headers {
     };
     let mut kept = Headers::new();
     kept.begin(headers.status_line().unwrap_or_default());
-    let wanted = headers.iter().filter(|(name, _)| !is_among(&NOT_KEPT, name) && !named(name));
-    wanted.for_each(|(name, value)| kept.push(name, value));
+    kept.push_from(headers, |name| !is_among(&NOT_KEPT, name) && !named(name));
     kept
 }
 
@@ -255,10 +256,8 @@ pub(crate) fn updated(stored: &Headers, not_modified: &Headers) -> Option<Header
     updated.begin(stored.status_line().unwrap_or_default());
     let replaced = |name: &str| !is_among(&OF_THE_BODY, name) && news.get(name).is_some();
     // An Age is of the answer that brought it.
-    let old = stored.iter().filter(|(name, _)| !replaced(name) && !name.eq_ignore_ascii_case("Age"));
-    old.for_each(|(name, value)| updated.push(name, value));
-    let new = news.iter().filter(|(name, _)| !is_among(&OF_THE_BODY, name));
-    new.for_each(|(name, value)| updated.push(name, value));
+    updated.push_from(stored, |name| !replaced(name) && !name.eq_ignore_ascii_case("Age"));
+    updated.push_from(&news, |name| !is_among(&OF_THE_BODY, name));
     Some(updated)
 }
 
@@ -378,7 +377,8 @@ mod tests {
     #[test]
     fn variants_are_told_apart_by_what_vary_names() {
         let variant = |fields: &[(&str, &str)], vary: &str| {
-            Asked { fields, authorized: true, user_agent: Some("game/1") }.variant(&headers(&[("Vary", vary)]))
+            let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+            Asked { fields: &fields, authorized: true, user_agent: Some("game/1") }.variant(&headers(&[("Vary", vary)]))
         };
         let (german, french) = ([("accept-language", "de")], [("Accept-Language", "fr"), ("X", "1")]);
         assert_eq!(variant(&german, "Accept-Language"), variant(&german, "accept-language, "));

@@ -148,7 +148,7 @@ pub(crate) struct Hop<'a> {
     pub(crate) method: &'a str,
     /// The body's length, if there is a body.
     pub(crate) body: Option<BodyLength>,
-    pub(crate) headers: Vec<(&'a str, &'a str)>,
+    pub(crate) headers: Vec<(&'a str, &'a [u8])>,
     pub(crate) credential: Credential<'a>,
     pub(crate) version: HttpVersion,
     /// Whether to ask for compression.
@@ -186,9 +186,39 @@ struct Applied {
     proxy: Option<CString>,
 }
 
+/// Lines of bytes as libcurl takes them; curl-rust's own list takes UTF-8 alone.
+struct Lines(*mut curl_sys::curl_slist);
+
+impl Lines {
+    fn add(&mut self, line: Vec<u8>) -> Result<(), String> {
+        let line = CString::new(line).map_err(|_| "a header line holds a NUL")?;
+        // SAFETY: the list is NULL or libcurl's own, and the line is NUL-terminated and copied.
+        let longer = unsafe { curl_sys::curl_slist_append(self.0, line.as_ptr()) };
+        if longer.is_null() {
+            return Err("no memory for the header lines".to_owned());
+        }
+        self.0 = longer;
+        Ok(())
+    }
+}
+
+impl Default for Lines {
+    fn default() -> Lines {
+        Lines(std::ptr::null_mut())
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        // SAFETY: the list is NULL or ours, and no handle uses it any more.
+        unsafe { curl_sys::curl_slist_free_all(self.0) };
+    }
+}
+
 /// An easy handle that no transfer runs on.
 pub(crate) struct Easy<H> {
     easy: Easy2<H>,
+    lines: Lines,
     applied: Applied,
     line: Vec<u8>,
 }
@@ -197,6 +227,7 @@ pub(crate) struct Easy<H> {
 pub(crate) struct Active<H> {
     lane: Lane,
     handle: Easy2Handle<H>,
+    lines: Lines,
     applied: Applied,
     line: Vec<u8>,
 }
@@ -232,7 +263,7 @@ impl<H: Transfer> Easy<H> {
             certificate: None,
             proxy: None,
         };
-        Ok(Easy { easy, applied, line: Vec::new() })
+        Ok(Easy { easy, lines: Lines::default(), applied, line: Vec::new() })
     }
 
     pub(crate) fn handler(&mut self) -> &mut H {
@@ -328,26 +359,29 @@ impl<H: Transfer> Easy<H> {
         if !any && !self.applied.headers {
             return Ok(());
         }
-        let mut list = List::new();
-        let mut line = String::new();
+        let mut list = Lines::default();
         for (name, value) in &hop.headers {
-            line.clear();
-            line.push_str(name);
+            let mut line = name.as_bytes().to_vec();
             // To libcurl, "Name:" means that the header is not to be sent, "Name;" that it is to be sent empty.
             if value.is_empty() {
-                line.push(';');
+                line.push(b';');
             } else {
-                line.push_str(": ");
-                line.push_str(value);
+                line.extend_from_slice(b": ");
+                line.extend_from_slice(value);
             }
-            list.append(&line).map_err(|error| error.to_string())?;
+            list.add(line)?;
         }
         if hop.body.is_some() && !hop.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Expect")) {
             // libcurl would wait a second for "100 Continue" before a body over 1 MiB.
-            list.append("Expect:").map_err(|error| error.to_string())?;
+            list.add(b"Expect:".to_vec())?;
         }
         self.applied.headers = any;
-        self.easy.http_headers(list).map_err(|error| error.to_string())
+        let raw = Raw(self.easy.raw());
+        // SAFETY: the option takes such a list, and the handle no longer uses the one that it replaces. The new one is kept
+        // until the next, or until the handle is gone, which is dropped first.
+        unsafe { raw.pointer(curl_sys::CURLOPT_HTTPHEADER, list.0.cast())? };
+        self.lines = list;
+        Ok(())
     }
 
     fn set_credential(&mut self, credential: Credential<'_>) -> Result<(), String> {
@@ -408,7 +442,7 @@ impl<H: Transfer> Easy<H> {
         unsafe { Raw(self.easy.raw()).pointer(curl_sys::CURLOPT_PRIVATE, token as *const c_char) }?;
         let handle = multi.add2(self.easy).map_err(|error| error.to_string())?;
         self.line.clear();
-        Ok(Active { lane, handle, applied: self.applied, line: self.line })
+        Ok(Active { lane, handle, lines: self.lines, applied: self.applied, line: self.line })
     }
 
     /// What libcurl said about the last failure.
@@ -488,9 +522,9 @@ impl<H: Transfer> Active<H> {
     }
 
     pub(super) fn stop(self, multi: &Multi) -> Option<Easy<H>> {
-        let Active { handle, applied, line, .. } = self;
+        let Active { handle, lines, applied, line, .. } = self;
         let easy = multi.remove2(handle).ok()?;
-        Some(Easy { easy, applied, line })
+        Some(Easy { easy, lines, applied, line })
     }
 }
 

@@ -8,6 +8,7 @@ use super::Worker;
 use super::exchange::Flow;
 use super::job::{Job, State};
 use super::local::{Answer, Local, Peer};
+use super::redirect;
 use crate::body::disk::Op;
 use crate::body::source::Source;
 use crate::cache::entry::{Entry, Lines};
@@ -24,7 +25,7 @@ const ITS_OWN: [&str; 6] =
 /// What a hop keeps of its exchange, to store it once it is whole.
 pub(super) struct Recorder {
     /// The request as sent.
-    fields: Vec<(String, String)>,
+    fields: Vec<(String, Vec<u8>)>,
     authorized: bool,
     epoch: u64,
     largest: u64,
@@ -80,7 +81,7 @@ impl Worker {
         let read = job.recalled.take();
         let mode = job.request.cache_mode;
         let absent = || {
-            let message = format!("nothing is stored for {}", super::redirect::shown(&job.url));
+            let message = format!("nothing is stored for {}", redirect::shown(&job.url));
             Looked::Fail(Failure::new(ErrorKind::NotCached, message))
         };
         let only = mode == CacheMode::OnlyIfCached;
@@ -125,7 +126,7 @@ impl Worker {
         let stored = stored.filter(|_| job.method == "GET");
         if job.method == "GET" && !control.no_store {
             flow.recorder = Some(Box::new(Recorder {
-                fields: hop.headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+                fields: hop.headers.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())).collect(),
                 authorized,
                 epoch: self.cache.epoch(),
                 largest: self.cache.largest(),
@@ -192,7 +193,7 @@ impl Worker {
 
     /// Stores a response, unless something speaks against it after all.
     fn store(&mut self, url: &Url, recorder: &Recorder, entry: &Entry) {
-        let fields: Vec<_> = recorder.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let fields: Vec<_> = recorder.fields.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
         let user_agent = self.config.user_agent.as_deref();
         let asked = Asked { fields: &fields, authorized: recorder.authorized, user_agent };
         let outlet = &self.outlet;
@@ -220,8 +221,8 @@ impl Worker {
         let safe = matches!(job.method.as_str(), "GET" | "HEAD" | "OPTIONS");
         if !safe && (200..400).contains(&flow.status) {
             let outlet = &self.outlet;
-            let named = ["Location", "Content-Location"].into_iter().filter_map(|name| flow.headers.get(name));
-            let others = named.filter_map(|other| job.url.join(other).ok());
+            let named = ["Location", "Content-Location"].into_iter().filter_map(|name| flow.headers.bytes(name));
+            let others = named.filter_map(|other| job.url.join(&redirect::reference(&other)).ok());
             let others = others.filter(|other| other.origin() == job.url.origin());
             for mut url in others.chain([job.url.clone()]) {
                 url.set_fragment(None);

@@ -1,10 +1,9 @@
 //! Cookies: kept and sent as browsers do (RFC 6265bis), in memory and, if asked for, in a file.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,6 +12,7 @@ use url::{Host, Url};
 use super::public_suffix::{is_public_suffix, site_of};
 use crate::error::{Reason, Refusal};
 use crate::files::{self, Links};
+use crate::headers::decode;
 use crate::request::{BaseDirectory, FileName};
 
 /// The longest name and value together, and the longest Set-Cookie header, in bytes.
@@ -40,8 +40,9 @@ const HTTP_ONLY: &str = "#HttpOnly_";
 /// A cookie.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cookie {
-    name: String,
-    value: String,
+    /// As the bytes that came: they go back as they are.
+    name: Vec<u8>,
+    value: Vec<u8>,
     /// The host that set it, or the domain that it is for.
     domain: String,
     host_only: bool,
@@ -56,16 +57,16 @@ pub(crate) struct Cookie {
 
 impl Cookie {
     /// Reads a cookie as it stands in a Set-Cookie header that came from a URL. `Err` says why a browser would not keep it.
-    pub(crate) fn parse(text: &str, url: &Url) -> Result<Cookie, String> {
+    pub(crate) fn parse(text: &[u8], url: &Url) -> Result<Cookie, String> {
         if text.len() > MAX_HEADER_BYTES {
             return Err(format!("is {} bytes long, the limit is {MAX_HEADER_BYTES}", text.len()));
         }
-        if text.chars().any(|character| character.is_ascii_control()) {
+        if text.iter().any(u8::is_ascii_control) {
             return Err("holds a control character".to_owned());
         }
-        let mut parts = text.split(';');
-        let (name, value) = parts.next().and_then(|pair| pair.split_once('=')).ok_or("has no name with a '='")?;
-        let (name, value) = (name.trim(), value.trim());
+        let (pair, attributes) = split_once(text, b';').unwrap_or((text, b""));
+        let (name, value) = split_once(pair, b'=').ok_or("has no name with a '='")?;
+        let (name, value) = (name.trim_ascii(), value.trim_ascii());
         if name.is_empty() {
             return Err("has an empty name".to_owned());
         }
@@ -86,7 +87,8 @@ impl Cookie {
             number: 0,
         };
         let (mut domain, mut max_age, mut date) = ("", None, None);
-        for attribute in parts {
+        let attributes = decode(attributes);
+        for attribute in attributes.split(';') {
             let (key, value) = attribute.split_once('=').unwrap_or((attribute, ""));
             let (key, value) = (key.trim(), value.trim());
             match key.to_ascii_lowercase().as_str() {
@@ -132,8 +134,10 @@ impl Cookie {
         if self.secure && !is_trustworthy(url) {
             return Err("is Secure, but does not come from an https URL".to_owned());
         }
-        let has_prefix =
-            |prefix: &str| self.name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+        let has_prefix = |prefix: &str| {
+            let start = self.name.get(..prefix.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+        };
         if has_prefix("__Secure-") && !self.secure {
             return Err("has a name that begins with __Secure-, but is not Secure".to_owned());
         }
@@ -158,6 +162,12 @@ impl Cookie {
         let in_domain = if self.host_only { host == self.domain } else { domain_matches(host, &self.domain) };
         in_domain && path_matches(url.path(), &self.path) && (!self.secure || trustworthy)
     }
+}
+
+/// The bytes before and after the first that is this one.
+fn split_once(bytes: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
+    let (before, after) = bytes.split_at(bytes.iter().position(|byte| *byte == at)?);
+    Some((before, after.get(1..)?))
 }
 
 /// Whether a host is a domain or lies in it.
@@ -314,13 +324,14 @@ impl Jar {
         }
         let mut bytes = Vec::new();
         source.read_to_end(&mut bytes).map_err(unreadable)?;
-        let text = String::from_utf8_lossy(&bytes);
         // Whatever else it is, it is not ours to replace.
-        if !text.trim().is_empty() && ![FILE_HEADER, OTHER_FILE_HEADER].iter().any(|header| text.starts_with(header)) {
+        let known = [FILE_HEADER, OTHER_FILE_HEADER].iter().any(|header| bytes.starts_with(header.as_bytes()));
+        if !bytes.trim_ascii().is_empty() && !known {
             return Err(refuse(format!("is not a cookie file: it does not begin with '{FILE_HEADER}'")));
         }
         let now = unix_time();
-        for cookie in text.lines().filter_map(load).filter(|cookie| !cookie.has_expired(now)) {
+        let lines = bytes.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        for cookie in lines.filter_map(load).filter(|cookie| !cookie.has_expired(now)) {
             jar.put(cookie);
         }
         Ok(jar)
@@ -410,7 +421,7 @@ impl Jar {
     }
 
     /// The Cookie header for a URL; `None` if there is nothing to send.
-    pub(super) fn header(&self, url: &Url) -> Option<String> {
+    pub(super) fn header(&self, url: &Url) -> Option<Vec<u8>> {
         if self.count == 0 {
             return None;
         }
@@ -423,13 +434,13 @@ impl Jar {
             .collect();
         // The longest path comes first, and then the oldest, as they lie.
         cookies.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
-        let mut header = String::new();
+        let mut header = Vec::new();
         for Cookie { name, value, .. } in cookies {
             if header.len() + name.len() + value.len() > MAX_SENT_BYTES {
                 break;
             }
-            header.push_str(if header.is_empty() { "" } else { "; " });
-            let _ = write!(header, "{name}={value}");
+            let separator: &[u8] = if header.is_empty() { b"" } else { b"; " };
+            header.extend([separator, name, b"=", value].concat());
         }
         (!header.is_empty()).then_some(header)
     }
@@ -447,7 +458,8 @@ impl Jar {
         let lasting = |cookie: &&Cookie| cookie.expires.is_some_and(|expires| expires > now);
         let mut lasting: Vec<_> = self.sites.values().flatten().filter(lasting).collect();
         lasting.sort_by_key(|cookie| cookie.number);
-        let mut text = format!("{FILE_HEADER}\n# Written by Sortie. Changes made by hand may be lost.\n\n");
+        let mut text =
+            format!("{FILE_HEADER}\n# Written by Sortie. Changes made by hand may be lost.\n\n").into_bytes();
         lasting.into_iter().for_each(|cookie| store(cookie, &mut text));
         let mut hasher = DefaultHasher::new();
         text.hash(&mut hasher);
@@ -455,37 +467,40 @@ impl Jar {
         if self.saved.replace(hash) == Some(hash) {
             return None;
         }
-        Some((self.file.clone()?, text.into_bytes()))
+        Some((self.file.clone()?, text))
     }
 }
 
 /// Writes one line of a file.
-fn store(cookie: &Cookie, text: &mut String) {
+fn store(cookie: &Cookie, text: &mut Vec<u8>) {
     let Cookie { name, value, domain, path, .. } = cookie;
     let (dot, wide) = if cookie.host_only { ("", "FALSE") } else { (".", "TRUE") };
     let http_only = if cookie.http_only { HTTP_ONLY } else { "" };
     let secure = if cookie.secure { "TRUE" } else { "FALSE" };
     let expires = cookie.expires.unwrap_or(0);
-    let _ = writeln!(text, "{http_only}{dot}{domain}\t{wide}\t{path}\t{secure}\t{expires}\t{name}\t{value}");
+    let _ = write!(text, "{http_only}{dot}{domain}\t{wide}\t{path}\t{secure}\t{expires}\t");
+    text.extend([name, &b"\t"[..], value, b"\n"].concat());
 }
 
 /// Reads one line of a file; one that is no cookie is passed over.
-fn load(line: &str) -> Option<Cookie> {
-    let (http_only, line) = match line.strip_prefix(HTTP_ONLY) {
+fn load(line: &[u8]) -> Option<Cookie> {
+    let (http_only, line) = match line.strip_prefix(HTTP_ONLY.as_bytes()) {
         Some(rest) => (true, rest),
         None => (false, line),
     };
-    if line.starts_with('#') {
+    if line.starts_with(b"#") {
         return None;
     }
-    let mut fields = line.splitn(7, '\t');
-    let (domain, wide, path) = (fields.next()?, fields.next()?, fields.next()?);
-    let (secure, expires, name, value) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+    let mut fields = line.splitn(7, |byte| *byte == b'\t');
+    let mut text = || std::str::from_utf8(fields.next()?).ok();
+    let (domain, wide, path, secure, expires) = (text()?, text()?, text()?, text()?, text()?);
+    let (name, value) = (fields.next()?, fields.next()?);
     let expires = expires.parse::<u64>().ok()?.min(unix_time() + MAX_AGE);
     let domain = Host::parse(domain.trim_start_matches('.')).ok()?.to_string();
     let host_only = wide != "TRUE" || is_public_suffix(&domain);
-    let plain = |text: &str| !text.chars().any(|character| character.is_ascii_control() || character == ';');
-    if name.is_empty() || name.contains('=') || !path.starts_with('/') || ![name, value, path].into_iter().all(plain) {
+    let plain = |text: &[u8]| !text.iter().any(|byte| byte.is_ascii_control() || *byte == b';');
+    let parts_are_plain = [name, value, path.as_bytes()].into_iter().all(plain);
+    if name.is_empty() || name.contains(&b'=') || !path.starts_with('/') || !parts_are_plain {
         return None;
     }
     let (name, value, path) = (name.to_owned(), value.to_owned(), path.to_owned());
@@ -503,11 +518,11 @@ mod tests {
 
     fn set(jar: &mut Jar, from: &str, cookies: &[&str]) {
         let from = url(from);
-        jar.keep(cookies.iter().filter_map(|text| Cookie::parse(text, &from).ok()), &from, Duration::ZERO);
+        jar.keep(cookies.iter().filter_map(|text| Cookie::parse(text.as_bytes(), &from).ok()), &from, Duration::ZERO);
     }
 
     fn sent(jar: &Jar, to: &str) -> String {
-        jar.header(&url(to)).unwrap_or_default()
+        String::from_utf8(jar.header(&url(to)).unwrap_or_default()).unwrap()
     }
 
     #[test]
@@ -571,7 +586,7 @@ mod tests {
 
     #[test]
     fn the_age_counts_before_the_date() {
-        let expires = |text: &str| Cookie::parse(text, &url("http://x.example/")).unwrap().expires;
+        let expires = |text: &str| Cookie::parse(text.as_bytes(), &url("http://x.example/")).unwrap().expires;
         assert_eq!(expires("a=1"), None);
         assert_eq!(expires("a=1; Expires=Thu, 01 Jan 2099 00:00:00 GMT; Max-Age=0"), Some(0));
         assert_eq!(expires("a=1; Max-Age=-5"), Some(0));
@@ -587,7 +602,7 @@ mod tests {
 
     #[test]
     fn what_a_browser_refuses_is_refused() {
-        let why = |text: &str, from: &str| Cookie::parse(text, &url(from)).unwrap_err();
+        let why = |text: &str, from: &str| Cookie::parse(text.as_bytes(), &url(from)).unwrap_err();
         assert!(why("a=1; Domain=co.uk", "http://x.co.uk/").contains("co.uk"));
         assert!(why("a=1; Domain=com.", "http://evil.com./").contains("com."));
         assert!(why("a=1; Domain=other.example", "http://x.example/").contains("domain"));
@@ -600,11 +615,11 @@ mod tests {
         assert!(why(&format!("a={}", "x".repeat(MAX_COOKIE_BYTES)), "http://x.example/").contains("4096"));
         assert!(why(&format!("a=1; x={}", "x".repeat(MAX_HEADER_BYTES)), "http://x.example/").contains("8192"));
         for bad in ["", ";;", "a", "=1", " =1"] {
-            assert!(Cookie::parse(bad, &url("http://x.example/")).is_err(), "{bad}");
+            assert!(Cookie::parse(bad.as_bytes(), &url("http://x.example/")).is_err(), "{bad}");
         }
-        assert!(Cookie::parse("__Host-a=1; Secure; Path=/", &url("https://x.example/")).is_ok());
-        assert!(Cookie::parse("a=1; Secure", &url("http://127.0.0.1/")).is_ok());
-        assert_eq!(Cookie::parse(" a = x y=z ", &url("http://x.example/")).unwrap().value, "x y=z");
+        assert!(Cookie::parse(b"__Host-a=1; Secure; Path=/", &url("https://x.example/")).is_ok());
+        assert!(Cookie::parse(b"a=1; Secure", &url("http://127.0.0.1/")).is_ok());
+        assert_eq!(Cookie::parse(b" a = x y=z ", &url("http://x.example/")).unwrap().value, b"x y=z");
     }
 
     #[test]

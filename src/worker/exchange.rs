@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 
 use super::caching::Recorder;
 use super::rates::{Lines, Share};
+use super::redirect;
 use super::retry::{self, Backoff};
 use super::spare::Spare;
 use super::trace::Trace;
@@ -419,8 +420,8 @@ impl Flow {
             recorder.judge(self.status, &self.headers, self.declared);
         }
         let redirects = self.follow_redirects && matches!(self.status, 301 | 302 | 303 | 307 | 308);
-        if let Some(location) = self.headers.get("Location").filter(|_| redirects) {
-            self.redirect = Some(location.to_owned());
+        if let Some(location) = self.headers.bytes("Location").filter(|_| redirects) {
+            self.redirect = Some(redirect::reference(&location));
             self.sink = Sink::Discard(0);
             return true;
         }

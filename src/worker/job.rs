@@ -90,7 +90,7 @@ pub(super) struct Job {
     /// Its text is in the encoding that it has to be in.
     pub(super) encoded: bool,
     /// The Cookie header of its first hop, if the program has said something of cookies since it was submitted.
-    pub(super) cookies: Option<Option<String>>,
+    pub(super) cookies: Option<Option<Vec<u8>>>,
     /// What is there of the file to go on with, and the Range header that asks for the rest.
     pub(super) left: Option<(Left, String)>,
     /// Nothing of that may be used: an attempt has shown that it does not fit.
@@ -107,7 +107,7 @@ pub(super) struct Job {
     pub(super) recalled: Option<Arc<Entry>>,
     /// What is stored and was asked about, and the fields that ask.
     pub(super) cached: Option<Arc<Entry>>,
-    pub(super) validation: Vec<(&'static str, String)>,
+    pub(super) validation: Vec<(&'static str, Vec<u8>)>,
     /// Its time has run out, and what is stored answers all the same.
     pub(super) overtime: bool,
     /// Its ENDED event has been sent.
@@ -217,7 +217,7 @@ impl Job {
             }
             line + &format!(", first byte after {}, {} bytes of body", milliseconds(self.timing.first_byte), flow.came)
         });
-        self.tell(TraceLevel::Details, |trace| trace.head("response headers:", flow.headers.iter(), &self.url));
+        self.tell(TraceLevel::Details, |trace| trace.head("response headers:", flow.headers.iter_bytes(), &self.url));
     }
 
     /// Tells the trace how it ends.
@@ -262,39 +262,46 @@ impl Job {
     }
 
     /// The present hop as it goes over the wire.
-    pub(super) fn hop<'a>(&'a self, config: &'a Config, body: Option<BodyLength>, cookies: Option<&'a str>) -> Hop<'a> {
+    pub(super) fn hop<'a>(
+        &'a self,
+        config: &'a Config,
+        body: Option<BodyLength>,
+        cookies: Option<&'a [u8]>,
+    ) -> Hop<'a> {
         let redirected = self.timing.redirects > 0;
         let goes_along = |name: &str| !redirected || header_goes_along(name, self.became_get, self.left_origin);
         let own = &self.request.headers;
         let defaults = config.default_headers.iter().filter(|(name, _)| own.position(name, 0).is_none());
-        let mut headers: Vec<_> = own.iter().chain(defaults).filter(|(name, _)| goes_along(name)).collect();
+        let given = own.iter().chain(defaults).filter(|(name, _)| goes_along(name));
+        let mut headers: Vec<_> = given.map(|(name, value)| (name, value.as_bytes())).collect();
         let has = |wanted: &str| headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
         // The rest of a file fits only what is there if neither is compressed.
         let compression = !has("Accept-Encoding") && !self.request.resume;
         let identity = self.request.resume && !has("Accept-Encoding");
         if let (RequestBody::Form(form), true) = (&self.request.body, self.has_body) {
             headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Content-Type"));
-            headers.push(("Content-Type", &form.content_type));
+            headers.push(("Content-Type", form.content_type.as_bytes()));
         } else if self.has_body && !has("Content-Type") {
             let is_bytes = matches!(self.request.body, RequestBody::File(_) | RequestBody::Stream(..));
-            headers.push(("Content-Type", content_type::default_for(self.request.body_kind, is_bytes)));
+            let default = content_type::default_for(self.request.body_kind, is_bytes);
+            headers.push(("Content-Type", default.as_bytes()));
         }
         if let Some(with_charset) = &self.content_type {
             let given = headers.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case("Content-Type"));
-            given.for_each(|(_, value)| *value = with_charset);
+            given.for_each(|(_, value)| *value = with_charset.as_bytes());
         }
         if self.request.gzip && self.has_body {
             headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Content-Encoding"));
-            headers.push(("Content-Encoding", "gzip"));
+            headers.push(("Content-Encoding", b"gzip"));
         }
         if identity {
-            headers.push(("Accept-Encoding", "identity"));
+            headers.push(("Accept-Encoding", b"identity"));
         }
         if let Some((left, range)) = &self.left {
-            headers.push(("Range", range));
+            headers.push(("Range", range.as_bytes()));
             headers.push(("If-Range", &left.validator));
         }
-        headers.extend(self.validation.iter().map(|(name, value)| (*name, value.as_str())));
+        headers.extend(self.validation.iter().map(|(name, value)| (*name, value.as_slice())));
         // Who sends cookies of their own sees to all of them.
         if let Some(cookies) = cookies.filter(|_| !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Cookie")))
         {

@@ -193,10 +193,12 @@ impl Local {
     fn send_head(&mut self, now: Duration) -> bool {
         self.first_byte = Some(now);
         // As from libcurl, whose "HTTP/2 200 " has no reason but the space before it.
-        let line = format!("{} \r\n", self.answer.head.status_line().unwrap_or_default());
-        let fields = self.answer.head.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
-        let lines: Vec<String> = std::iter::once(line).chain(fields).chain(["\r\n".to_owned()]).collect();
-        let whole = lines.iter().all(|line| self.exchange.header(line.as_bytes()));
+        let line = format!("{} \r\n", self.answer.head.status_line().unwrap_or_default()).into_bytes();
+        let field =
+            |(name, value): (&str, std::borrow::Cow<'_, [u8]>)| [name.as_bytes(), b": ", &value, b"\r\n"].concat();
+        let fields = self.answer.head.iter_bytes().map(field);
+        let lines: Vec<Vec<u8>> = std::iter::once(line).chain(fields).chain([b"\r\n".to_vec()]).collect();
+        let whole = lines.iter().all(|line| self.exchange.header(line));
         whole && self.exchange.flow.as_ref().is_some_and(|flow| flow.has_body())
     }
 

@@ -662,9 +662,9 @@ impl Worker {
     fn keep_cookies(&mut self, job: &Job) {
         let State::Running(active) = &job.state else { return };
         let Some(flow) = active.flow().filter(|_| self.config.cookies && job.request.cookies) else { return };
-        let given = flow.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("Set-Cookie"));
+        let given = flow.headers.iter_bytes().filter(|(name, _)| name.eq_ignore_ascii_case("Set-Cookie"));
         let cookies =
-            given.take(cookies::MAX_PER_RESPONSE).filter_map(|(_, value)| Cookie::parse(value, &job.url).ok());
+            given.take(cookies::MAX_PER_RESPONSE).filter_map(|(_, value)| Cookie::parse(&value, &job.url).ok());
         self.cookies.keep(cookies, &job.url, self.outlet.now.get());
     }
 
@@ -866,7 +866,7 @@ impl Worker {
     }
 
     /// The Cookie header of a job's present hop.
-    fn cookies_for(&mut self, job: &Job) -> Option<String> {
+    fn cookies_for(&mut self, job: &Job) -> Option<Vec<u8>> {
         match &job.cookies {
             _ if !job.request.cookies => None,
             Some(pinned) => pinned.clone(),
@@ -920,7 +920,7 @@ impl Worker {
                 Credential::Basic(name, password) => Some(format!("Basic {name}:{password}")),
                 Credential::Bearer(token) => Some(format!("Bearer {token}")),
             };
-            let credential = credential.iter().map(|credential| ("Authorization", credential.as_str()));
+            let credential = credential.iter().map(|credential| ("Authorization", credential.as_bytes()));
             trace.head(
                 "request headers, but for those that are always there:",
                 hop.headers.iter().copied().chain(credential),

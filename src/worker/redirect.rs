@@ -1,5 +1,7 @@
 //! Where a redirect leads, and what goes along.
 
+use std::fmt::Write;
+
 use url::Url;
 
 use crate::error::{ErrorKind, Failure};
@@ -17,6 +19,20 @@ pub(super) struct NextHop {
     pub(super) becomes_get: bool,
     /// Only safe headers go along, and no credentials.
     pub(super) leaves_origin: bool,
+}
+
+/// A header's URL as text. Bytes beyond ASCII are escaped one by one, as browsers do: in UTF-8 the URL is then the same, and
+/// in any other charset the server finds the bytes that it has sent.
+pub(super) fn reference(value: &[u8]) -> String {
+    let mut text = String::with_capacity(value.len());
+    for byte in value {
+        if byte.is_ascii() {
+            text.push(char::from(*byte));
+        } else {
+            let _ = write!(text, "%{byte:02X}");
+        }
+    }
+    text
 }
 
 /// Finds the next hop by the rules of the Fetch standard.

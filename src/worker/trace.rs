@@ -8,6 +8,7 @@ use url::Url;
 use super::redirect;
 use crate::config::Config;
 use crate::event::TraceLevel;
+use crate::headers::decode;
 
 /// How much of a piece of a body is shown.
 const MAX_SHOWN: usize = 256;
@@ -105,10 +106,15 @@ impl Trace {
     }
 
     /// A request or a response with its fields, one to a line.
-    pub(super) fn head<'a>(&self, first: &str, fields: impl Iterator<Item = (&'a str, &'a str)>, base: &Url) -> String {
+    pub(super) fn head<'a>(
+        &self,
+        first: &str,
+        fields: impl Iterator<Item = (&'a str, impl AsRef<[u8]>)>,
+        base: &Url,
+    ) -> String {
         fields.fold(first.to_owned(), |mut text, (name, value)| {
             text.push_str("\n  ");
-            text.push_str(&self.field(name, value, base));
+            text.push_str(&self.field(name, &decode(value.as_ref()), base));
             text
         })
     }

@@ -17,6 +17,8 @@ pub struct Request {
     pub version: String,
     /// In the order sent, names as spelled.
     pub headers: Vec<(String, String)>,
+    /// The whole head as the bytes that came, for what is not UTF-8.
+    pub head: Vec<u8>,
     /// Which connection it came on; ids start at 1.
     pub connection: u64,
     /// How many requests that connection has carried, this one included.
@@ -59,6 +61,7 @@ impl Request {
             target: target.to_owned(),
             version: version.to_owned(),
             headers,
+            head: head.to_vec(),
             connection: 0,
             number: 0,
         })
@@ -67,6 +70,14 @@ impl Request {
     /// The first header of that name, whatever its case.
     pub fn header(&self, name: &str) -> Option<&str> {
         find_header(&self.headers, name)
+    }
+
+    /// The first header of that name as the bytes that came.
+    pub fn header_bytes(&self, name: &str) -> Option<&[u8]> {
+        self.head.split(|byte| *byte == b'\n').find_map(|line| {
+            let (field, value) = line.split_at(line.iter().position(|byte| *byte == b':')?);
+            field.eq_ignore_ascii_case(name.as_bytes()).then(|| value.get(1..).unwrap_or(&[]).trim_ascii())
+        })
     }
 
     /// The target's path, undecoded, without the query; of a target in absolute form too.
