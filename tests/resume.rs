@@ -42,6 +42,10 @@ enum Instead {
     Short,
     /// The rest, and more.
     Long,
+    /// Half of the rest in chunks, as if that were all.
+    ShortChunks,
+    /// Nothing of the rest.
+    Empty,
     Gone,
 }
 
@@ -117,6 +121,17 @@ fn answer(behaviour: &Behaviour, request: &Request, conn: &mut Conn) -> std::io:
     }
     if from > 0 && instead == Instead::Encoded {
         head += "Content-Encoding: gzip\r\n";
+    }
+    if from > 0 && instead == Instead::ShortChunks {
+        let length = (size - from) / 2;
+        conn.write(format!("{head}Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n").as_bytes())?;
+        conn.write_pattern(from, length)?;
+        conn.write(b"\r\n0\r\n\r\n")?;
+        return Ok(Outcome::Close);
+    }
+    if from > 0 && instead == Instead::Empty {
+        conn.write(format!("{head}Connection: close\r\n\r\n").as_bytes())?;
+        return conn.close_lingering();
     }
     if from > 0 && matches!(instead, Instead::Short | Instead::Long) {
         conn.write(format!("{head}Connection: close\r\n\r\n").as_bytes())?;
@@ -257,6 +272,59 @@ fn a_rest_that_ends_early_is_no_whole() {
     origin.set(|_| ());
     host.fetch(&resuming(origin.url(), &target)).ok(206);
     whole(&target);
+}
+
+#[test]
+fn a_retry_after_a_206_that_lied_starts_afresh() {
+    for instead in [Instead::Long, Instead::ShortChunks, Instead::Empty] {
+        let (origin, host, folder) = (Origin::start(), Host::new(), Folder::new());
+        let target = folder.join("file");
+        let left = broken(&origin, &host, &target);
+        origin.set(|behaviour| behaviour.instead = instead);
+        let request = resuming(origin.url(), &target).retry_delay_ms(1);
+        assert_eq!(host.fetch(&request.clone().max_attempts(3)).ok(200).attempts, 2);
+        assert_eq!(origin.ranges(), [Some(format!("bytes={left}-")), None]);
+        whole(&target);
+        folder.holds(&["file"]);
+        // Without another attempt, it is an error.
+        fs::remove_file(&target).unwrap();
+        broken(&origin, &host, &target);
+        origin.set(|behaviour| behaviour.instead = instead);
+        host.fetch(&request).failed(SORTIE_ERROR_RECEIVE);
+    }
+    // A connection that breaks off has not lied, even if it brought nothing: what is there is not thrown away.
+    let (origin, host, folder) = (Origin::start(), Host::new(), Folder::new());
+    let target = folder.join("file");
+    let left = broken(&origin, &host, &target);
+    origin.set(|behaviour| behaviour.cut = Some(0));
+    host.fetch(&resuming(origin.url(), &target).retry_delay_ms(1).max_attempts(3)).failed(SORTIE_ERROR_RECEIVE);
+    assert_eq!(origin.ranges(), vec![Some(format!("bytes={left}-")); 3]);
+}
+
+#[test]
+fn a_rest_that_is_not_as_long_as_expected_starts_afresh() {
+    // The part is of another file, which its mark does not tell: the server has the expected one whole.
+    for instead in [Instead::OtherTotal, Instead::Long, Instead::ShortChunks, Instead::Nothing] {
+        let (origin, host, folder) = (Origin::start(), Host::new(), Folder::new());
+        let target = folder.join("file");
+        broken(&origin, &host, &target);
+        let mark = folder.join("file.sortie-resume");
+        let text = fs::read_to_string(&mark).unwrap();
+        fs::write(&mark, text.replace(&format!("length {SIZE}\n"), "")).unwrap();
+        // The rest as it comes says that there are more, or fewer, than there are of the whole.
+        origin.set(|behaviour| behaviour.instead = instead);
+        let mut request = resuming(origin.url(), &target).retry_delay_ms(1).max_attempts(2);
+        request.expected_length = SIZE;
+        let ended = host.fetch(&request);
+        ended.ok(if instead == Instead::Nothing { 206 } else { 200 });
+        whole(&target);
+        // A whole that is not as long either ends the request.
+        broken(&origin, &host, &folder.join("other"));
+        request.response_path = Some(folder.join("other"));
+        request.expected_length = SIZE + 5;
+        host.fetch(&request).failed(SORTIE_ERROR_INTEGRITY);
+        assert_eq!(origin.ranges().last(), Some(&None), "it was asked for whole");
+    }
 }
 
 #[test]

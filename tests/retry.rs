@@ -121,6 +121,36 @@ fn a_server_says_how_long_to_wait() {
 }
 
 #[test]
+fn a_date_to_wait_for_is_measured_by_the_servers_clock() {
+    const NOW: &str = "Fri, 31 Dec 1999 23:59:58 GMT";
+    let at = |after: &'static str, date: Option<&'static str>| {
+        let server = Server::builder()
+            .handler(move |_, conn| {
+                let mut response = Response::new(503).header("Retry-After", after);
+                if let Some(date) = date {
+                    response = response.header("Date", date);
+                }
+                conn.send(&response).map(Some)
+            })
+            .start();
+        let host = Host::new();
+        // What the machine's clock makes of a date in the past or far ahead is either nothing or too long.
+        let id = host.submit(&again(Req::get(server.url("/"))).retry_delay_ms(1).timeout_ms(SORTIE_NO_TIMEOUT));
+        let retry = host.await_event(id, |event| event.kind == SORTIE_EVENT_RETRY);
+        host.cancel(id);
+        host.ended(id);
+        retry.retry_delay_ms
+    };
+    assert_eq!(at("Sat, 01 Jan 2000 00:00:03 GMT", Some(NOW)), 5_000, "whatever the year is here");
+    assert_eq!(at("Thu, 01 Jan 2099 00:00:03 GMT", Some("Thu, 01 Jan 2099 00:00:01 GMT")), 2_000);
+    assert!(at(NOW, Some(NOW)) <= 1);
+    assert!(at("Fri, 31 Dec 1999 23:59:00 GMT", Some(NOW)) <= 1, "it is over");
+    assert_eq!(at("Thu, 01 Jan 2099 00:00:03 GMT", Some(NOW)), 3_600_000, "an hour at most");
+    assert_eq!(at("Thu, 01 Jan 2099 00:00:03 GMT", None), 3_600_000);
+    assert!(at("Sat, 01 Jan 2000 00:00:03 GMT", None) <= 1);
+}
+
+#[test]
 fn a_server_that_asks_for_ages_is_waited_for() {
     let server = Server::builder()
         .handler(|_, conn| {

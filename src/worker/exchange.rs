@@ -8,7 +8,7 @@ use std::io::SeekFrom;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crossbeam_channel::Sender;
 use curl::easy::{Handler, ReadError, SeekResult, WriteError};
@@ -167,6 +167,9 @@ pub(super) struct Flow {
     /// Where the response starts in it, and how long the whole is if it is the rest.
     start: Option<Start>,
     whole: Option<u64>,
+    /// The response goes on with a file, and what came of it belies its head or what is expected.
+    resumes: bool,
+    pub(super) lied: bool,
     pub(super) source: Source,
 
     pub(super) status: u16,
@@ -260,6 +263,8 @@ impl Flow {
             afresh: false,
             start: None,
             whole: None,
+            resumes: false,
+            lied: false,
             source,
             status: 0,
             headers: Headers::new(),
@@ -426,7 +431,7 @@ impl Flow {
             return true;
         }
         if let Some(backoff) = self.backoff.filter(|_| retry::is_passing(self.status) && !self.source.is_spent()) {
-            self.again = backoff.wait(outlet.now.get(), self.headers.get("Retry-After"));
+            self.again = backoff.wait(outlet.now.get(), retry::asked(&self.headers, SystemTime::now()));
         }
         if self.resumable && !no_body {
             match resume::answer(self.status, &self.headers, self.left.as_ref()) {
@@ -472,6 +477,7 @@ impl Flow {
         if let Some(start) = self.start.as_ref().filter(|start| start.offset > 0) {
             // What is there already counts as received.
             (self.received, self.delivered) = (start.offset, start.offset);
+            self.resumes = true;
             self.whole = start.length;
             self.declared = match (start.length, self.declared) {
                 (Some(length), _) => i64::try_from(length).unwrap_or(-1),
@@ -484,7 +490,11 @@ impl Flow {
             && self.decoder.is_none()
             && let Err(failure) = self.expected.check_length(declared, true)
         {
-            self.failure.get_or_insert(failure);
+            // What is there may be of another file than the one that is expected.
+            self.afresh = self.resumes;
+            if !self.resumes {
+                self.failure.get_or_insert(failure);
+            }
             return false;
         }
         if let Some(window) = self.stream_window {
@@ -640,10 +650,12 @@ impl Flow {
             outlet.tell(TraceLevel::Details, (self.id, self.user_data), |_| Trace::piece("received", data));
         }
         if let Err(failure) = self.expected.check_length(self.delivered, false) {
+            self.lied = self.resumes;
             self.failure.get_or_insert(failure);
             return false;
         }
         if self.whole.is_some_and(|whole| self.delivered > whole) {
+            self.lied = self.resumes;
             self.fail(ErrorKind::Receive, "the server sent more of the file than it said that there is");
             return false;
         }
@@ -701,7 +713,7 @@ impl Flow {
     }
 
     /// What is wrong with a response that has come to its end.
-    pub(super) fn incomplete(&self) -> Option<Failure> {
+    pub(super) fn incomplete(&mut self) -> Option<Failure> {
         if !self.head_done {
             return Some(Failure::new(ErrorKind::Protocol, "the response ended before its head did"));
         }
@@ -710,10 +722,14 @@ impl Flow {
         }
         // libcurl knows a Content-Length, but not what a Content-Range promises.
         if let Some(whole) = self.whole.filter(|whole| *whole != self.delivered) {
+            // A connection that is closed where there is no other end may have broken off.
+            let has_end = self.http2 || self.headers.get("Transfer-Encoding").is_some();
+            self.lied = self.resumes && (has_end || self.came == 0);
             let message = format!("the file has {} bytes, the server said that it has {whole}", self.delivered);
             return Some(Failure::new(ErrorKind::Receive, message));
         }
         let checked = self.expected.check_length(self.delivered, true);
+        self.lied = self.resumes && checked.is_err();
         checked.and_then(|()| self.hasher.as_ref().map_or(Ok(()), |hasher| hasher.check())).err()
     }
 

@@ -1174,6 +1174,13 @@ impl Worker {
                 return self.try_again(job, &mut flow);
             }
         }
+        if flow.lied {
+            // The next attempt must not ask for the rest again, or it would get the same.
+            job.afresh = true;
+            if failure.as_ref().is_some_and(|failure| failure.kind == ErrorKind::Integrity) {
+                return self.try_again(job, &mut flow);
+            }
+        }
         if failure.is_none() {
             self.note_response(&job, &mut flow, redirect.is_some());
         }

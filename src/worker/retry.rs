@@ -4,7 +4,11 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, SystemTime};
 
 use crate::error::ErrorKind;
+use crate::headers::Headers;
 use crate::request::Retry;
+
+/// The longest wait until a date: a wrong clock, the server's or the machine's, must not make it years.
+const LONGEST_BY_DATE: Duration = Duration::from_secs(3600);
 
 /// The wait after an attempt that may be followed by another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +31,8 @@ impl Backoff {
     }
 
     /// How long to wait, if that is worth it.
-    pub(super) fn wait(&self, now: Duration, retry_after: Option<&str>) -> Option<Duration> {
-        let asked = retry_after.and_then(|value| parse_retry_after(value, SystemTime::now())).unwrap_or_default();
-        let delay = self.delay.max(asked);
+    pub(super) fn wait(&self, now: Duration, asked: Option<Duration>) -> Option<Duration> {
+        let delay = self.delay.max(asked.unwrap_or_default());
         let until = now.checked_add(delay)?;
         self.deadline.is_none_or(|deadline| until < deadline).then_some(delay)
     }
@@ -51,12 +54,16 @@ pub(super) fn is_worth_another(kind: ErrorKind, may_be_sent_twice: bool) -> bool
     }
 }
 
-/// Reads a Retry-After: seconds, or a date.
-fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+/// How long a response's Retry-After asks to wait. A date is measured by the response's own Date, if it has one: the
+/// machine's clock may be years off, and is not the one that the date was made by.
+pub(super) fn asked(headers: &Headers, now: SystemTime) -> Option<Duration> {
+    let value = headers.get("Retry-After")?;
     if let Ok(seconds) = value.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
-    Some(httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default())
+    let date = |value| httpdate::parse_http_date(value).ok();
+    let (until, now) = (date(value)?, headers.get("Date").and_then(date).unwrap_or(now));
+    Some(until.duration_since(now).unwrap_or_default().min(LONGEST_BY_DATE))
 }
 
 /// From 0 to 1. The standard library's hashers start from the system's randomness.
@@ -90,24 +97,37 @@ mod tests {
         let backoff = Backoff { delay: SECOND, deadline: Some(SECOND * 10) };
         assert_eq!(backoff.wait(SECOND * 8, None), Some(SECOND));
         assert_eq!(backoff.wait(SECOND * 9, None), None);
-        assert_eq!(backoff.wait(SECOND * 2, Some("7")), Some(SECOND * 7));
-        assert_eq!(backoff.wait(SECOND * 2, Some("8")), None);
+        assert_eq!(backoff.wait(SECOND * 2, Some(SECOND * 7)), Some(SECOND * 7));
+        assert_eq!(backoff.wait(SECOND * 2, Some(SECOND * 8)), None);
         let endless = Backoff { delay: SECOND, deadline: None };
-        assert_eq!(endless.wait(SECOND, Some("3600")), Some(SECOND * 3600));
-        assert_eq!(endless.wait(SECOND, Some("99999999999999999999")), Some(SECOND));
-        assert_eq!(endless.wait(SECOND, Some(&u64::MAX.to_string())), None);
+        assert_eq!(endless.wait(SECOND, Some(SECOND * 3600)), Some(SECOND * 3600));
+        assert_eq!(endless.wait(SECOND, Some(Duration::from_secs(u64::MAX))), None);
     }
 
     #[test]
     fn a_server_may_say_when_by_seconds_or_by_date() {
         let now = httpdate::parse_http_date("Fri, 31 Dec 1999 23:59:00 GMT").unwrap();
-        let after = |value| parse_retry_after(value, now);
-        assert_eq!(after("120"), Some(SECOND * 120));
-        assert_eq!(after("Fri, 31 Dec 1999 23:59:59 GMT"), Some(SECOND * 59));
-        assert_eq!(after("Friday, 31-Dec-99 23:59:01 GMT"), Some(SECOND));
-        assert_eq!(after("Fri, 31 Dec 1999 23:58:00 GMT"), Some(Duration::ZERO), "it is over");
-        for bad in ["", "-1", "1.5", "soon"] {
-            assert_eq!(after(bad), None, "{bad}");
+        let after = |value: &str, date: Option<&str>| {
+            let mut headers = Headers::new();
+            headers.push("Retry-After", value);
+            date.iter().for_each(|date| headers.push("Date", date));
+            asked(&headers, now)
+        };
+        assert_eq!(after("120", None), Some(SECOND * 120));
+        assert_eq!(after("Fri, 31 Dec 1999 23:59:59 GMT", None), Some(SECOND * 59));
+        assert_eq!(after("Friday, 31-Dec-99 23:59:01 GMT", None), Some(SECOND));
+        assert_eq!(after("Fri, 31 Dec 1999 23:58:00 GMT", None), Some(Duration::ZERO), "it is over");
+        assert_eq!(after("Thu, 31 Dec 2009 23:59:59 GMT", None), Some(LONGEST_BY_DATE));
+        // The server's clock counts, whatever the machine's says.
+        let date = Some("Mon, 02 Jan 2017 00:00:00 GMT");
+        assert_eq!(after("Mon, 02 Jan 2017 00:00:07 GMT", date), Some(SECOND * 7));
+        assert_eq!(after("Mon, 02 Jan 2017 00:00:00 GMT", date), Some(Duration::ZERO));
+        assert_eq!(after("Mon, 02 Jan 2012 00:00:00 GMT", date), Some(Duration::ZERO));
+        assert_eq!(after("Mon, 02 Jan 2034 00:00:00 GMT", date), Some(LONGEST_BY_DATE));
+        assert_eq!(after("Fri, 31 Dec 1999 23:59:09 GMT", Some("yesterday")), Some(SECOND * 9), "no date");
+        assert_eq!(after("120", date), Some(SECOND * 120));
+        for bad in ["", "-1", "1.5", "soon", "99999999999999999999"] {
+            assert_eq!(after(bad, date), None, "{bad}");
         }
     }
 }
