@@ -13,7 +13,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use sortie_test_server::pattern_vec;
+use sortie_test_server::{Outcome, Server, pattern_vec};
 use support::*;
 
 /// Makes a certificate for localhost and the names that tests use, believed as its own root: `cert.pem` and `key.pem`.
@@ -606,4 +606,26 @@ fn a_port_where_nginx_is_no_more_is_refused() {
         ErrorKind::ConnectionRefused
     );
     host.fetch(&Req::get(&url)).failed(SORTIE_ERROR_CONNECT);
+}
+
+#[test]
+fn a_redirects_endless_body_costs_a_stream_and_no_connection() {
+    let behind = Server::builder()
+        .handler(|_, conn| {
+            conn.write(b"HTTP/1.1 302 Found\r\nLocation: /small\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")?;
+            conn.flush()?;
+            conn.wait_closed()?;
+            Ok(Some(Outcome::Close))
+        })
+        .start();
+    let held =
+        format!("location /held {{ proxy_pass {}; proxy_buffering off; proxy_http_version 1.1; }}", behind.url(""));
+    let nginx = Nginx::with("", &held);
+    let host = nginx.trusted().start();
+    for _ in 0..5 {
+        let event = host.fetch(&Req::get(nginx.url("/held")).timeout_ms(SORTIE_NO_TIMEOUT));
+        assert_eq!(event.ok(200).bytes(), pattern_vec(100));
+        assert_eq!(event.timing.unwrap().protocol, SORTIE_PROTOCOL_HTTP_2);
+    }
+    assert_eq!(host.stats().connections, 1);
 }

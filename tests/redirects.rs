@@ -5,8 +5,10 @@
 mod support;
 
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use sortie_test_server::{Recorded, Response, Server, fnv, pattern_vec, refused_addr};
+use sortie_test_server::{Outcome, Recorded, Response, Server, fnv, pattern_vec, refused_addr};
 use support::*;
 
 /// A URL that redirects to another, with this status.
@@ -106,6 +108,153 @@ fn content_headers_go_with_the_body_they_tell_of() {
         let told: Vec<_> = names.clone().filter(|name| last(&other).header(name) == Some("v/w")).collect();
         let expected: Vec<_> = names.filter(|name| !becomes_get && of_body.contains(name)).collect();
         assert_eq!(told, expected, "{what}, elsewhere");
+    }
+}
+
+/// A server that answers `/raw` by this head and the same bytes again and again, with what comes after, until the client
+/// has enough; then it holds the connection open. Other requests as ever.
+fn endless(head: &str, piece: &'static [u8], pieces: usize) -> Server {
+    let head = format!("{head}\r\n");
+    Server::builder()
+        .handler(move |request, conn| {
+            if request.path() != "/raw" {
+                return Ok(None);
+            }
+            conn.skip_body();
+            conn.write(head.as_bytes())?;
+            for _ in 0..pieces {
+                conn.write(piece)?;
+                conn.flush()?;
+            }
+            conn.wait_closed()?;
+            Ok(Some(Outcome::Close))
+        })
+        .start()
+}
+
+#[test]
+fn a_body_that_nobody_wants_is_not_waited_for() {
+    let host = Host::new();
+    let moved = "HTTP/1.1 301 Moved Permanently\r\nLocation: /bytes/3\r\n";
+    for (more, piece, pieces) in [
+        ("Connection: close\r\n", &b""[..], 0),
+        ("Connection: close\r\nContent-Length: 10\r\n", b"x", 1),
+        ("Connection: keep-alive, Close\r\nTransfer-Encoding: chunked\r\n", b"1\r\nx\r\n", 1),
+        ("", b"", 0),
+        ("", b"some of it", 1),
+        ("", b"some of it", usize::MAX),
+        ("Content-Length: 10\r\n", b"x", 1),
+        ("Content-Length: 100000000\r\n", b"x", 1),
+        ("Content-Length: 9223372036854775807\r\n", b"some of it", usize::MAX),
+        ("Transfer-Encoding: chunked\r\n", b"1\r\nx\r\n", 1),
+        ("Transfer-Encoding: chunked\r\n", b"1\r\nx\r\n", usize::MAX),
+    ] {
+        let server = endless(&format!("{moved}{more}"), piece, pieces);
+        for method in ["GET", "POST"] {
+            // The clock that this would run out on is the one that ends a test.
+            let mut request = Req::new(method, server.url("/raw")).timeout_ms(SORTIE_NO_TIMEOUT).stall_timeout_ms(0);
+            request.stall_timeout_ms = SORTIE_NO_TIMEOUT;
+            if method == "POST" {
+                request = request.body(pattern_vec(4 << 20));
+            }
+            let event = host.fetch(&request);
+            assert_eq!(event.ok(200).bytes(), pattern_vec(3), "{method}: {more:?}");
+            assert_eq!(event.timing.unwrap().redirects, 1);
+        }
+    }
+    let server = endless("HTTP/1.0 302 Found\r\nLocation: /bytes/3\r\nContent-Length: 10\r\n", b"x", 1);
+    host.fetch(&Req::get(server.url("/raw")).timeout_ms(SORTIE_NO_TIMEOUT)).ok(200);
+    // What ends in time leaves its connection to the next hop.
+    for (more, body) in [
+        ("Content-Length: 200000\r\n", vec![b'x'; 200_000]),
+        ("Transfer-Encoding: chunked\r\n", b"1\r\nx\r\n0\r\n\r\n".to_vec()),
+        ("Content-Length: 0\r\n", Vec::new()),
+    ] {
+        let head = format!("{moved}{more}\r\n");
+        let server = Server::builder()
+            .handler(move |request, conn| {
+                if request.path() != "/raw" {
+                    return Ok(None);
+                }
+                conn.write(head.as_bytes())?;
+                conn.write(&body)?;
+                Ok(Some(Outcome::Done))
+            })
+            .start();
+        host.fetch(&Req::get(server.url("/raw"))).ok(200);
+        assert_eq!(server.connections_accepted(), 1, "{more:?}");
+    }
+}
+
+#[test]
+fn a_failed_attempts_body_is_not_waited_for_either() {
+    let seen = Arc::new(AtomicUsize::new(0));
+    for more in ["", "Connection: close\r\n", "Content-Length: 10\r\n", "Transfer-Encoding: chunked\r\n"] {
+        seen.store(0, Ordering::SeqCst);
+        let count = Arc::clone(&seen);
+        let head = format!("HTTP/1.1 503 Busy\r\n{more}\r\n");
+        let server = Server::builder()
+            .handler(move |_, conn| {
+                if count.fetch_add(1, Ordering::SeqCst) > 0 {
+                    return conn.send(&Response::new(200).text("at last")).map(Some);
+                }
+                conn.write(head.as_bytes())?;
+                conn.flush()?;
+                conn.wait_closed()?;
+                Ok(Some(Outcome::Close))
+            })
+            .start();
+        let request = Req::get(server.url("/")).max_attempts(2).retry_delay_ms(1).timeout_ms(SORTIE_NO_TIMEOUT);
+        let event = Host::new().fetch(&request);
+        assert_eq!((event.ok(200).text(), event.attempts), ("at last", 2), "{more:?}");
+    }
+}
+
+#[test]
+fn what_is_dropped_early_may_be_cancelled_paused_and_suspended() {
+    let server = endless("HTTP/1.1 302 Found\r\nLocation: /bytes/3\r\nContent-Length: 10\r\n", b"x", 1);
+    let host = Host::new();
+    for _ in 0..3 {
+        let ids: Vec<u64> = (0..4).map(|_| host.get(server.url("/raw"))).collect();
+        assert!(server.wait_requests(4, DEADLINE));
+        host.cancel(ids[0]);
+        host.pause(ids[1]);
+        host.suspend();
+        host.resume();
+        host.ended(ids[0]).failed(SORTIE_ERROR_CANCELLED);
+        for id in &ids[2..] {
+            host.ended(*id).ok(200);
+        }
+        host.unpause(ids[1]);
+        host.ended(ids[1]).ok(200);
+        server.clear_requests();
+    }
+}
+
+#[test]
+fn an_empty_location_is_none() {
+    let host = Host::new();
+    for (locations, followed) in [
+        ("Location:\r\n", false),
+        ("Location: \t\r\n", false),
+        ("Location:\r\nLocation:\r\n", false),
+        ("Location:\r\nLocation: /bytes/3\r\n", true),
+        ("Location: #fragment\r\n", true),
+    ] {
+        let head = format!("HTTP/1.1 302 Found\r\n{locations}Content-Length: 4\r\n\r\nbody");
+        let server = Server::builder()
+            .handler(move |request, conn| match request.path() {
+                "/raw" => conn.write(head.as_bytes()).map(|()| Some(Outcome::Done)),
+                _ => Ok(None),
+            })
+            .start();
+        let event = host.fetch(&Req::get(server.url("/raw")));
+        match (followed, locations.contains('#')) {
+            (false, _) => assert_eq!(event.ok(302).text(), "body", "{locations:?}"),
+            (true, false) => assert_eq!(event.ok(200).bytes(), pattern_vec(3), "{locations:?}"),
+            // The same page once more, as the Fetch standard has it.
+            (true, true) => drop(event.failed(SORTIE_ERROR_REDIRECTS)),
+        }
     }
 }
 

@@ -43,8 +43,9 @@ pub(super) const DISK_CHUNK: usize = 256 << 10;
 pub(super) const MAX_PIECE: usize = 64 << 10;
 /// How much memory a response gets at once because it says how long it is; beyond, it has to come.
 const MAX_RESERVE: u64 = 16 << 20;
-/// How much of a redirect's body is read so that the connection can be used again.
-const MAX_REDIRECT_BODY: u64 = 256 << 10;
+/// How much of a body that nobody wants is read, and for how long, so that its connection can be used again.
+const MAX_UNWANTED: u64 = 256 << 10;
+const UNWANTED_PATIENCE: Duration = Duration::from_millis(250);
 
 /// What a callback has seen and the worker has to act on.
 pub(super) enum Notice {
@@ -54,6 +55,8 @@ pub(super) enum Notice {
     Cookies(Key),
     /// The response shows what the host speaks.
     Speaks { id: RequestId, http2: bool },
+    /// A body comes that nobody wants, and has a time by which it has to be over.
+    Unwanted(Key),
     /// Receiving paused until events are drained.
     Starved(RequestId),
     /// A local answer can go on.
@@ -107,7 +110,7 @@ pub(super) enum Sink {
     /// To the host, as it comes, within this window.
     Stream(Arc<Budget>),
     File(FileSink),
-    /// A redirect's body, or none.
+    /// A body that nobody wants, or none.
     Discard(u64),
 }
 
@@ -186,6 +189,8 @@ pub(super) struct Flow {
     pub(super) backoff: Option<Backoff>,
     pub(super) again: Option<Duration>,
     pub(super) sink: Sink,
+    /// When what is left of a body that nobody wants is given up, with its connection.
+    pub(super) unwanted_until: Option<Duration>,
     /// Bytes of the response's body on the wire in all; -1 if unknown.
     pub(super) declared: i64,
     /// Whether to undo what the response was compressed by.
@@ -276,6 +281,7 @@ impl Flow {
             backoff: None,
             again: None,
             sink: Sink::Undecided,
+            unwanted_until: None,
             declared: -1,
             decompress: true,
             decoder: None,
@@ -418,17 +424,20 @@ impl Flow {
         let unwell = self.fallback && matches!(self.status, 500 | 502 | 503 | 504);
         if unwell || (self.validating && self.status == 304) {
             self.instead = true;
-            self.sink = Sink::Discard(0);
-            return true;
+            return self.skip_body(outlet);
         }
         if let Some(recorder) = &mut self.recorder {
             recorder.judge(self.status, &self.headers, self.declared);
         }
         let redirects = self.follow_redirects && matches!(self.status, 301 | 302 | 303 | 307 | 308);
-        if let Some(location) = self.headers.bytes("Location").filter(|_| redirects) {
-            self.redirect = Some(redirect::reference(&location));
-            self.sink = Sink::Discard(0);
-            return true;
+        if redirects {
+            // As in browsers, an empty one is none.
+            let mut fields = self.headers.iter_bytes().filter(|(name, _)| name.eq_ignore_ascii_case("Location"));
+            let location = fields.find(|(_, location)| !location.is_empty());
+            self.redirect = location.map(|(_, location)| redirect::reference(&location));
+        }
+        if self.redirect.is_some() {
+            return self.skip_body(outlet);
         }
         if let Some(backoff) = self.backoff.filter(|_| retry::is_passing(self.status) && !self.source.is_spent()) {
             self.again = backoff.wait(outlet.now.get(), retry::asked(&self.headers, SystemTime::now()));
@@ -443,7 +452,10 @@ impl Flow {
                 resume::Answer::Other => {}
             }
         }
-        if no_body || self.again.is_some() {
+        if self.again.is_some() {
+            return self.skip_body(outlet);
+        }
+        if no_body {
             self.sink = Sink::Discard(0);
         } else if !self.prepare_body(outlet) {
             return false;
@@ -453,10 +465,35 @@ impl Flow {
             Some(_) => !self.head_told,
             None => self.progress == Progress::Download && !self.began,
         };
-        if tells && self.again.is_none() {
+        if tells {
             (self.began, self.head_told) = (true, true);
             self.tell_began(outlet);
         }
+        true
+    }
+
+    /// Nobody wants the body that follows. It is read, for a short time, if its connection can be used again after it;
+    /// else `false` ends the transfer at once. Over HTTP/2 that ends a stream, and the connection stays.
+    fn skip_body(&mut self, outlet: &Outlet) -> bool {
+        self.sink = Sink::Discard(0);
+        if self.declared == 0 {
+            return true;
+        }
+        let has = |name: &str, wanted: &str| {
+            let values = self.headers.iter().filter(|(given, _)| given.eq_ignore_ascii_case(name));
+            let mut tokens = values.flat_map(|(_, value)| value.split(','));
+            tokens.any(|token| token.trim().eq_ignore_ascii_case(wanted))
+        };
+        let http10 = self.headers.status_line().is_some_and(|line| line.starts_with("HTTP/1.0"));
+        let closes = has("Connection", "close") || (http10 && !has("Connection", "keep-alive"));
+        let little = u64::try_from(self.declared).is_ok_and(|length| length <= MAX_UNWANTED);
+        let ends = little || (!self.http2 && has("Transfer-Encoding", "chunked"));
+        // libcurl sends no more of a body whose request was answered otherwise, and closes the connection.
+        if closes || !ends || !self.source.is_at_end() {
+            return false;
+        }
+        self.unwanted_until = outlet.now.get().checked_add(UNWANTED_PATIENCE);
+        outlet.notice(Notice::Unwanted(self.key()));
         true
     }
 
@@ -669,7 +706,7 @@ impl Flow {
             }
             Sink::Discard(seen) => {
                 *seen += data.len() as u64;
-                return *seen <= MAX_REDIRECT_BODY;
+                return *seen <= MAX_UNWANTED;
             }
             Sink::Stream(window) => {
                 let response = Response {

@@ -425,8 +425,15 @@ impl Job {
         match &self.state {
             State::Resting(until) => Some(*until),
             State::Running(Peer::Local(local)) => local.due(),
+            State::Running(peer) => peer.flow()?.unwanted_until,
             _ => None,
         }
+    }
+
+    /// Whether the time is over that what is left of an unwanted body was given.
+    pub(super) fn gives_up_body(&self, now: Duration) -> bool {
+        let State::Running(peer) = &self.state else { return false };
+        peer.flow().and_then(|flow| flow.unwanted_until).is_some_and(|until| until <= now)
     }
 
     /// The deadline that has run out, as a failure.

@@ -983,6 +983,11 @@ impl Worker {
         for notice in notices {
             match notice {
                 Notice::Starved(id) => self.starved.push(id),
+                Notice::Unwanted(key) => {
+                    // Putting it back makes the appointment.
+                    let Some(job) = self.take(key.id) else { continue };
+                    self.put(job);
+                }
                 Notice::Local(key) => self.feed_locally(key),
                 Notice::Answered(key) => {
                     let Some(job) = self.take(key.id) else { continue };
@@ -1558,6 +1563,10 @@ impl Worker {
                 continue;
             }
             let overdue = job.overdue(&self.config, now);
+            if overdue.is_none() && job.gives_up_body(now) {
+                self.transfer_ended(job, None);
+                continue;
+            }
             if let (None, State::Running(Peer::Local(local))) = (&overdue, &mut job.state)
                 && local.take_due(now)
             {
