@@ -38,10 +38,27 @@
 #define MAX_ELEMENTS 10000
 
 /* ------------------------------------------------------------------------------------------------------------------
+ * Lua code may call any function that it gets hold of with any values, the debug library may exchange upvalues and
+ * metatables. So each userdata of this module begins with the address of its kind's tag, by which our() knows it.
+ */
+static char network_tag, request_tag, directory_tag;
+
+/* The userdata at an index, if it is one of this kind; otherwise NULL. */
+static void *our(lua_State *L, int index, const char *tag, size_t size)
+{
+    void *block;
+    if (lua_type(L, index) != LUA_TUSERDATA || lua_rawlen(L, index) != size)
+        return NULL;
+    block = lua_touserdata(L, index);
+    return memcmp(block, &tag, sizeof tag) == 0 ? block : NULL;
+}
+
+/* ------------------------------------------------------------------------------------------------------------------
  * What a Lua state has of the library. Every function of the module has it as its first upvalue, and as its second a
  * table, the store, with what is Lua's own.
  */
 typedef struct {
+    const char *tag;
     sortie_client *client;          /* NULL until something needs one */
     sortie_event event;             /* taken from the client and not yet delivered, if has_event */
     int has_event;
@@ -67,6 +84,7 @@ enum {
     STORE_DIRECTORY_META,
     STORE_HANDLE_META,
     STORE_HEADERS_META,
+    /* Tables up to here, functions from here on. */
     STORE_DELIVER,           /* deliver_events() */
     STORE_CALL_METHOD,       /* call_method() */
     STORE_DESCRIBE_ERROR     /* describe_error() */
@@ -86,6 +104,7 @@ enum {
 
 /* What a game holds of a request. */
 typedef struct {
+    const char *tag;
     uint64_t serial; /* travels as user_data; unlike ids, serials of an earlier client never come back */
     sortie_request id;
     uint64_t turn;   /* the poll that delivered its latest progress */
@@ -96,9 +115,32 @@ typedef struct {
 
 #define STORE lua_upvalueindex(2)
 
+static int raise_tampering(lua_State *L)
+{
+    return luaL_error(L, "network: the debug library has changed what the module keeps");
+}
+
 static network *here(lua_State *L)
 {
-    return lua_touserdata(L, lua_upvalueindex(1));
+    network *n = our(L, lua_upvalueindex(1), &network_tag, sizeof *n);
+    if (!n)
+        raise_tampering(L);
+    return n;
+}
+
+static request *to_request(lua_State *L, int index)
+{
+    return our(L, index, &request_tag, sizeof(request));
+}
+
+/* Pushes store[which]. */
+static void push_store(lua_State *L, int which)
+{
+    if (!lua_istable(L, STORE))
+        raise_tampering(L);
+    lua_rawgeti(L, STORE, which);
+    if (lua_type(L, -1) != (which < STORE_DELIVER ? LUA_TTABLE : LUA_TFUNCTION))
+        raise_tampering(L);
 }
 
 static void push_whole(lua_State *L, int64_t number)
@@ -113,7 +155,7 @@ static void push_whole(lua_State *L, int64_t number)
 /* Pushes store[which][key], and leaves the table below it. */
 static void push_stored(lua_State *L, int which, uint64_t key)
 {
-    lua_rawgeti(L, STORE, which);
+    push_store(L, which);
     push_whole(L, (int64_t)key);
     lua_rawget(L, -2);
 }
@@ -121,7 +163,7 @@ static void push_stored(lua_State *L, int which, uint64_t key)
 /* store[which][key] = nil, which takes no memory. */
 static void forget(lua_State *L, int which, uint64_t key)
 {
-    lua_rawgeti(L, STORE, which);
+    push_store(L, which);
     push_whole(L, (int64_t)key);
     lua_pushnil(L);
     lua_rawset(L, -3);
@@ -166,7 +208,7 @@ static double milliseconds(void)
 static int call_host(lua_State *L, const char *name, int count)
 {
     int called;
-    lua_rawgeti(L, STORE, STORE_SETTINGS);
+    push_store(L, STORE_SETTINGS);
     lua_pushstring(L, name);
     lua_rawget(L, -2);
     lua_remove(L, -2);
@@ -517,10 +559,23 @@ static const char *const directory_keys[] = {
 };
 #define DIRECTORIES 5
 
+/* A constant for one of them. */
+typedef struct {
+    const char *tag;
+    uint32_t number; /* SORTIE_DIRECTORY_* */
+} directory_constant;
+
+static const directory_constant *to_directory(lua_State *L, int index)
+{
+    return our(L, index, &directory_tag, sizeof(directory_constant));
+}
+
 static int directory_tostring(lua_State *L)
 {
-    const uint32_t *directory = lua_touserdata(L, 1);
-    lua_pushstring(L, directory ? directory_names[*directory] : "directory");
+    const directory_constant *constant = to_directory(L, 1);
+    if (!constant)
+        return raise_type(L, "__tostring", "self", "a system directory constant", 1);
+    lua_pushstring(L, directory_names[constant->number]);
     return 1;
 }
 
@@ -554,24 +609,13 @@ static void push_documents(lua_State *L)
     }
 }
 
-/* Whether the userdata at an index has this metatable of the store. */
-static int is_ours(lua_State *L, int index, int meta)
-{
-    int same;
-    if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index))
-        return 0;
-    lua_rawgeti(L, STORE, meta);
-    same = lua_rawequal(L, -1, -2);
-    lua_pop(L, 2);
-    return same;
-}
-
 /* Which directory the constant at an index is; 0 if it is none. */
 static uint32_t find_directory(lua_State *L, int index)
 {
+    const directory_constant *constant = to_directory(L, index);
     uint32_t directory;
-    if (is_ours(L, index, STORE_DIRECTORY_META))
-        return *(const uint32_t *)lua_touserdata(L, index);
+    if (constant)
+        return constant->number;
     if (lua_isnoneornil(L, index))
         return 0;
     for (directory = 1; directory <= DIRECTORIES; directory++) {
@@ -791,7 +835,7 @@ static int network_configure(lua_State *L)
     if (!read_settings(L, 1, &config, 2))
         return luaL_error(L, "network.configure: %s", lua_tostring(L, -1));
     lua_settop(L, 1);
-    lua_rawgeti(L, STORE, STORE_SETTINGS);
+    push_store(L, STORE_SETTINGS);
     lua_pushnil(L);
     while (lua_next(L, 1)) {
         lua_pushvalue(L, 3);
@@ -821,7 +865,7 @@ static void push_temporary_directory(lua_State *L)
 /* Pushes the path of a base directory, and returns it. */
 static const char *push_path(lua_State *L, uint32_t directory)
 {
-    lua_rawgeti(L, STORE, STORE_SETTINGS);
+    push_store(L, STORE_SETTINGS);
     lua_pushstring(L, directory_keys[directory]);
     lua_rawget(L, -2);
     lua_remove(L, -2);
@@ -844,7 +888,7 @@ static int make_client(lua_State *L, network *n)
         return 1;
     luaL_checkstack(L, 20, "network");
     lua_newtable(L);
-    lua_rawgeti(L, STORE, STORE_SETTINGS);
+    push_store(L, STORE_SETTINGS);
     fine = read_settings(L, top + 2, &config, top + 1);
     if (fine) {
         config.documents_directory = push_path(L, SORTIE_DIRECTORY_DOCUMENTS);
@@ -985,7 +1029,7 @@ static int read_method(lua_State *L, const char *function, const char *otherwise
         if (strcmp(*out, known[i]) == 0)
             return 1;
     }
-    lua_rawgeti(L, STORE, STORE_WARNED);
+    push_store(L, STORE_WARNED);
     lua_pushvalue(L, ARG_METHOD);
     lua_rawget(L, -2);
     if (lua_isnil(L, -1)) {
@@ -1133,13 +1177,14 @@ static request *push_handle(lua_State *L, network *n, int record)
 {
     request *handle = lua_newuserdata(L, sizeof *handle);
     memset(handle, 0, sizeof *handle);
+    handle->tag = &request_tag;
     handle->serial = n->next_serial++;
     handle->status = -1;
-    lua_rawgeti(L, STORE, STORE_HANDLE_META);
+    push_store(L, STORE_HANDLE_META);
     lua_setmetatable(L, -2);
     lua_pushvalue(L, -1);
     lua_rawseti(L, record, RECORD_HANDLE);
-    lua_rawgeti(L, STORE, STORE_LIVE);
+    push_store(L, STORE_LIVE);
     push_whole(L, (int64_t)handle->serial);
     lua_pushvalue(L, record);
     lua_rawset(L, -3);
@@ -1156,7 +1201,7 @@ static void refuse(lua_State *L, network *n, uint64_t serial)
     lua_rawseti(L, RECORD, RECORD_URL);
     lua_pushvalue(L, REASON);
     lua_rawseti(L, RECORD, RECORD_REFUSAL);
-    lua_rawgeti(L, STORE, STORE_REFUSED);
+    push_store(L, STORE_REFUSED);
     push_whole(L, (int64_t)n->refused_end);
     push_whole(L, (int64_t)serial);
     lua_rawset(L, -3);
@@ -1247,9 +1292,9 @@ static int network_cancel(lua_State *L)
     request *handle;
     int live;
     lua_settop(L, 1);
-    if (!is_ours(L, 1, STORE_HANDLE_META))
+    handle = to_request(L, 1);
+    if (!handle)
         return raise_type(L, "network.cancel", "handle", "what network.request returned", 1);
-    handle = lua_touserdata(L, 1);
     push_stored(L, STORE_LIVE, handle->serial);
     live = lua_istable(L, -1) && !handle->cancelled;
     if (live) {
@@ -1265,9 +1310,11 @@ static int network_cancel(lua_State *L)
 
 static int handle_tostring(lua_State *L)
 {
-    const request *handle = lua_touserdata(L, 1);
+    const request *handle = to_request(L, 1);
     char text[48];
-    snprintf(text, sizeof text, "network request %.0f", handle ? (double)handle->serial : 0.0);
+    if (!handle)
+        return raise_type(L, "__tostring", "self", "what network.request returned", 1);
+    snprintf(text, sizeof text, "network request %.0f", (double)handle->serial);
     lua_pushstring(L, text);
     return 1;
 }
@@ -1315,7 +1362,8 @@ static int compare_headers(const void *a, const void *b)
 /* The __index of responseHeaders: look-up whatever the letters' case. */
 static int find_header(lua_State *L)
 {
-    if (lua_type(L, 2) != LUA_TSTRING)
+    lua_settop(L, 2);
+    if (!lua_istable(L, 1) || lua_type(L, 2) != LUA_TSTRING)
         return 0;
     lua_pushnil(L);
     while (lua_next(L, 1)) {
@@ -1372,7 +1420,7 @@ static void push_headers(lua_State *L, const sortie_event *event)
         lua_pushstring(L, sortie_event_status_line(event));
         lua_rawset(L, -3);
     }
-    lua_rawgeti(L, STORE, STORE_HEADERS_META);
+    push_store(L, STORE_HEADERS_META);
     lua_setmetatable(L, -2);
 }
 
@@ -1505,7 +1553,7 @@ static void push_status_event(lua_State *L, const sortie_event *event)
 /* listener:method(event), called with the three. */
 static int call_method(lua_State *L)
 {
-    lua_pushvalue(L, 3);
+    lua_settop(L, 3);
     lua_gettable(L, 1);
     lua_pushvalue(L, 1);
     lua_pushvalue(L, 2);
@@ -1516,10 +1564,10 @@ static int call_method(lua_State *L)
 /* Pushes the listener of a record and what calls it; the event goes on top. Returns 0 if there is none. */
 static int push_listener(lua_State *L, int record)
 {
-    lua_rawgeti(L, STORE, STORE_DESCRIBE_ERROR);
+    push_store(L, STORE_DESCRIBE_ERROR);
     lua_rawgeti(L, record, RECORD_LISTENER);
     if (lua_istable(L, -1)) {
-        lua_rawgeti(L, STORE, STORE_CALL_METHOD);
+        push_store(L, STORE_CALL_METHOD);
         lua_insert(L, -2);
     }
     return !lua_isnil(L, -1);
@@ -1554,7 +1602,7 @@ static int deliver_event(lua_State *L, network *n, uint64_t first_new)
     const sortie_event *event = &n->event;
     const uint64_t serial = event->user_data;
     int record, told = 0, ended = event->type == SORTIE_EVENT_ENDED;
-    request *handle;
+    request *handle = NULL;
     if (serial >= first_new)
         return -1;
     n->building = 1;
@@ -1562,8 +1610,10 @@ static int deliver_event(lua_State *L, network *n, uint64_t first_new)
     record = lua_gettop(L);
     if (lua_istable(L, record)) {
         lua_rawgeti(L, record, RECORD_HANDLE);
-        handle = lua_touserdata(L, -1);
+        handle = to_request(L, -1);
         lua_pop(L, 1);
+    }
+    if (handle) {
         if (event->type == SORTIE_EVENT_PROGRESS) {
             if (handle->turn == n->turn)
                 return -1;
@@ -1624,6 +1674,9 @@ static int deliver_events(lua_State *L)
     const double budget = (double)lua_tonumber(L, 1), begin = budget >= 0 ? milliseconds() : 0;
     const uint64_t first_new = n->next_serial, refused_end = n->refused_end;
     int count = 0;
+    /* The event that is being made must stay as it is. */
+    if (n->building)
+        return luaL_error(L, "network.poll: called by a finalizer while an event is made");
     luaL_checkstack(L, 40, "network");
     n->turn++;
     while (!n->suspended) {
@@ -1661,7 +1714,7 @@ static int network_poll(lua_State *L)
         lua_pushinteger(L, 0);
         return 1;
     }
-    lua_rawgeti(L, STORE, STORE_DELIVER);
+    push_store(L, STORE_DELIVER);
     lua_pushnumber(L, budget);
     n->polling = 1;
     failed = lua_pcall(L, 1, 1, 0);
@@ -1690,7 +1743,7 @@ static int network_set_status_listener(lua_State *L)
         return 0;
     if (!make_client(L, n))
         return luaL_error(L, "%s: %s", function, lua_tostring(L, -1));
-    lua_rawgeti(L, STORE, STORE_WATCHES); /* 3 */
+    push_store(L, STORE_WATCHES); /* 3 */
     lua_pushvalue(L, 1);
     lua_rawget(L, 3); /* 4: the former watch's handle, which has to stay until it is unwatched */
     if (lua_isnil(L, 2)) {
@@ -1715,7 +1768,7 @@ static int network_set_status_listener(lua_State *L)
             return luaL_error(L, "%s: %s", function, client ? lua_tostring(L, -1) : "the client was shut down");
         }
     }
-    former = lua_touserdata(L, 4);
+    former = to_request(L, 4);
     if (former) {
         former->cancelled = 1;
         forget(L, STORE_LIVE, former->serial);
@@ -1779,6 +1832,7 @@ static int network_shutdown(lua_State *L)
     if (n->building)
         return luaL_error(L, "network.shutdown: called by a finalizer while an event is made");
     lua_settop(L, 0);
+    push_store(L, STORE_LIVE);
     lua_newtable(L);
     lua_newtable(L);
     lua_newtable(L);
@@ -1891,8 +1945,11 @@ static int network_clear_cookies(lua_State *L)
 /* lua_close() comes by. Other finalizers may still call the module's functions. */
 static int network_close(lua_State *L)
 {
-    network *n = lua_touserdata(L, 1);
-    sortie_client *client = n->client;
+    network *n = our(L, 1, &network_tag, sizeof *n);
+    sortie_client *client;
+    if (!n)
+        return 0;
+    client = n->client;
     n->client = NULL;
     n->has_event = 0;
     n->closed = 1;
@@ -1934,14 +1991,25 @@ static void push_function(lua_State *L, lua_CFunction function)
     lua_pushcclosure(L, function, 2);
 }
 
-/* store[which] = {}, with one metamethod if it is to be a metatable. */
-static void store_table(lua_State *L, int which, const char *metamethod, lua_CFunction function)
+static void store_table(lua_State *L, int which)
 {
     lua_newtable(L);
-    if (metamethod) {
-        push_function(L, function);
-        lua_setfield(L, -2, metamethod);
-    }
+    lua_rawseti(L, AT_STORE, which);
+}
+
+/* Pushes a metatable with one metamethod, which getmetatable() does not show and setmetatable() does not exchange. */
+static void push_metatable(lua_State *L, const char *metamethod, lua_CFunction function)
+{
+    lua_createtable(L, 0, 2);
+    lua_pushcfunction(L, function);
+    lua_setfield(L, -2, metamethod);
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+}
+
+static void store_metatable(lua_State *L, int which, const char *metamethod, lua_CFunction function)
+{
+    push_metatable(L, metamethod, function);
     lua_rawseti(L, AT_STORE, which);
 }
 
@@ -1968,11 +2036,13 @@ static void store_error_handler(lua_State *L)
 static void make_directories(lua_State *L)
 {
     uint32_t i;
-    store_table(L, STORE_DIRECTORY_META, "__tostring", directory_tostring);
+    store_metatable(L, STORE_DIRECTORY_META, "__tostring", directory_tostring);
     lua_newtable(L);
     for (i = 1; i <= DIRECTORIES; i++) {
-        uint32_t *directory = lua_newuserdata(L, sizeof *directory);
-        *directory = i;
+        directory_constant *constant = lua_newuserdata(L, sizeof *constant);
+        memset(constant, 0, sizeof *constant);
+        constant->tag = &directory_tag;
+        constant->number = i;
         lua_rawgeti(L, AT_STORE, STORE_DIRECTORY_META);
         lua_setmetatable(L, -2);
         lua_pushvalue(L, -1);
@@ -2007,13 +2077,12 @@ EXPORT int luaopen_network(lua_State *L)
     lua_newtable(L);
     n = lua_newuserdata(L, sizeof *n);
     memset(n, 0, sizeof *n);
+    n->tag = &network_tag;
     n->next_serial = 1;
     n->loaded_at = milliseconds();
     lua_newtable(L);
 
-    lua_newtable(L);
-    lua_pushcfunction(L, network_close);
-    lua_setfield(L, -2, "__gc");
+    push_metatable(L, "__gc", network_close);
     lua_setmetatable(L, AT_NETWORK);
     /* A finalizer's object keeps what it refers to: bodies that were lent outlive the client. */
     lua_pushvalue(L, AT_STORE);
@@ -2023,13 +2092,13 @@ EXPORT int luaopen_network(lua_State *L)
     lua_pushvalue(L, AT_MODULE);
     lua_rawseti(L, AT_STORE, STORE_MODULE);
 
-    store_table(L, STORE_LIVE, NULL, NULL);
-    store_table(L, STORE_REFUSED, NULL, NULL);
-    store_table(L, STORE_WATCHES, NULL, NULL);
-    store_table(L, STORE_SETTINGS, NULL, NULL);
-    store_table(L, STORE_WARNED, NULL, NULL);
-    store_table(L, STORE_HANDLE_META, "__tostring", handle_tostring);
-    store_table(L, STORE_HEADERS_META, "__index", find_header);
+    store_table(L, STORE_LIVE);
+    store_table(L, STORE_REFUSED);
+    store_table(L, STORE_WATCHES);
+    store_table(L, STORE_SETTINGS);
+    store_table(L, STORE_WARNED);
+    store_metatable(L, STORE_HANDLE_META, "__tostring", handle_tostring);
+    store_metatable(L, STORE_HEADERS_META, "__index", find_header);
     store_function(L, STORE_DELIVER, deliver_events);
     store_function(L, STORE_CALL_METHOD, call_method);
     store_error_handler(L);

@@ -308,3 +308,267 @@ test("configure after the first request is an error", function()
     support.fetch_fine(url)
     support.raises("network.configure", network.configure, { userAgent = "late" })
 end)
+
+-- What Lua code gets hold of ----------------------------------------
+
+--- What this module's tables and userdata are made of, in a process of its own, since the wrong value crashed it.
+--- `reach(visit)` calls visit for every value that the debug library reaches from the module and from one of each kind
+--- of object; `odd()` gives one value of each kind there is.
+local reaching = [[
+    support.configure()
+    local function ignore() end
+    local handle = network.request("ftp://127.0.0.1/", "GET", ignore)
+    local event = support.fetch(arg[1])
+    local headers = event.responseHeaders
+    local directory = network.CachesDirectory
+    local listening = network.request(arg[1], "GET", { networkRequest = ignore })
+    network.setStatusListener("127.0.0.1", ignore)
+
+    local foreign = { [_G] = true, [support] = true, [package.loaded] = true, [debug.getregistry()] = true }
+    for _, library in pairs(package.loaded) do
+        if library ~= network then
+            foreign[library] = true
+            for _, member in pairs(type(library) == "table" and library or {}) do
+                foreign[member] = true
+            end
+        end
+    end
+    foreign[network] = nil
+
+    local function reach(visit)
+        local seen = {}
+        local function walk(value)
+            local kind = type(value)
+            if kind ~= "table" and kind ~= "userdata" and kind ~= "function" or seen[value] or foreign[value] then
+                return
+            end
+            seen[value] = true
+            visit(value, kind)
+            if kind == "function" then
+                for i = 1, 10 do
+                    local name, upvalue = debug.getupvalue(value, i)
+                    if not name then
+                        break
+                    end
+                    walk(upvalue)
+                end
+                return
+            end
+            if kind == "table" then
+                for key, member in next, value do
+                    walk(key)
+                    walk(member)
+                end
+            elseif debug.getuservalue then
+                walk((debug.getuservalue(value)))
+            elseif debug.getfenv then
+                walk(debug.getfenv(value))
+            end
+            walk(debug.getmetatable(value))
+        end
+        for _, value in ipairs({ network, handle, headers, directory, listening }) do
+            walk(value)
+        end
+        -- Lua 5.1 shows no upvalues of C functions; what they are is in its registry.
+        for key, value in next, debug.getregistry() do
+            if type(key) == "userdata" and type(value) == "table" and rawget(value, 1) == network then
+                walk(value)
+            end
+        end
+    end
+
+    local function odd()
+        local coroutine_of_it = coroutine.create(function() coroutine.yield() end)
+        coroutine.resume(coroutine_of_it)
+        local values = {
+            false, true, 0, 1, -1, 2^53, 0 / 0, "", "text", {}, print, io.stdout, coroutine_of_it, handle, directory,
+            headers, network, event, setmetatable({}, { __index = error }),
+        }
+        if newproxy then
+            values[#values + 1] = newproxy(true)
+        end
+        return values
+    end
+]]
+
+--- Runs a piece after `reaching`; it has to come to its end.
+local function survives(piece)
+    local output, status = support.run_piece(reaching .. piece .. "\nio.write('survived')", url)
+    equal(status, 0, output)
+    support.contains(output, "survived")
+end
+
+test("metatables are hidden", function()
+    local event = support.fetch_fine(url)
+    for _, value in ipairs({ event.requestId, event.responseHeaders, network.CachesDirectory }) do
+        equal(getmetatable(value), false)
+        if type(value) == "table" then
+            support.raises("protected", setmetatable, value, {})
+        end
+    end
+    assert(tostring(event.requestId):find("^network request %d+$"))
+    equal(tostring(network.CachesDirectory), "CachesDirectory")
+end)
+
+test("metamethods called with other values refuse them", function()
+    survives([[
+        local called = 0
+        for _, object in ipairs({ handle, directory, headers }) do
+            for name, metamethod in pairs(debug.getmetatable(object)) do
+                if type(metamethod) == "function" then
+                    metamethod(object, "date")
+                    pcall(metamethod)
+                    for _, value in ipairs(odd()) do
+                        local fine, text = pcall(metamethod, value, "date")
+                        assert(not fine or name == "__index" or value == object, name)
+                        pcall(metamethod, value)
+                        for _, second in ipairs(odd()) do
+                            pcall(metamethod, value, second)
+                            called = called + 1
+                        end
+                    end
+                end
+            end
+        end
+        assert(called > 500, called)
+        assert(tostring(handle):find("^network request %d+$"), tostring(handle))
+        assert(support.fetch(arg[1]).status == 200)
+    ]])
+end)
+
+test("objects under another metatable are known, others under theirs are not", function()
+    survives([[
+        local others = odd()
+        for _, object in ipairs({ handle, directory, headers }) do
+            local metatable = debug.getmetatable(object)
+            for _, value in ipairs(others) do
+                if type(value) == "userdata" and value ~= handle and value ~= directory then
+                    local own = debug.getmetatable(value)
+                    debug.setmetatable(value, metatable)
+                    pcall(tostring, value)
+                    assert(not pcall(network.cancel, value))
+                    assert(not pcall(network.pathForFile, "a", value))
+                    assert(not pcall(network.download, arg[1], "GET", ignore, "a", value))
+                    debug.setmetatable(value, own)
+                end
+            end
+        end
+        local stalled = network.request(arg[1]:gsub("/bytes/1$", "/stall"), "GET", ignore)
+        debug.setmetatable(stalled, nil)
+        assert(network.cancel(stalled))
+        debug.setmetatable(directory, debug.getmetatable(handle))
+        pcall(tostring, directory)
+        assert(not pcall(network.cancel, directory))
+        assert(network.pathForFile("a", directory):find("/caches/a$"))
+    ]])
+end)
+
+test("every function that the debug library reaches takes every value", function()
+    survives([[
+        local functions = {}
+        reach(function(value, kind)
+            if kind == "function" and value ~= network.wait then
+                functions[#functions + 1] = value
+            end
+        end)
+        assert(#functions > 15, #functions)
+        local shared = {}
+        reach(function(value, kind)
+            if kind == "userdata" then
+                shared[#shared + 1] = value
+            end
+        end)
+        for _, f in ipairs(functions) do
+            pcall(f)
+            local values = odd()
+            for _, value in ipairs(shared) do
+                values[#values + 1] = value
+            end
+            for _, first in ipairs(values) do
+                pcall(f, first)
+                for _, second in ipairs(values) do
+                    pcall(f, first, second)
+                    pcall(f, first, second, first, second, first, second, first)
+                end
+            end
+        end
+    ]])
+end)
+
+test("closing the client by its finalizer's function, twice, leaves errors only", function()
+    survives([[
+        local closed = 0
+        reach(function(value, kind)
+            local metatable = kind == "userdata" and debug.getmetatable(value)
+            if metatable and metatable.__gc and value ~= io.stdout then
+                metatable.__gc(value)
+                metatable.__gc(value)
+                closed = closed + 1
+            end
+        end)
+        assert(closed == 1, closed)
+        assert(network.poll() == 0)
+        support.raises("being closed", network.request, arg[1], "GET", ignore)
+        network.cancel(handle)
+        network.shutdown()
+        support.finish = nil
+    ]])
+end)
+
+test("upvalues and tables that the debug library exchanges leave errors only", function()
+    -- One function, one place and one value at a time; what was there comes back.
+    survives([[
+        local changed = 0
+        local function try()
+            for name, f in pairs(network) do
+                if type(f) == "function" and name ~= "shutdown" and name ~= "wait" then
+                    pcall(f)
+                    pcall(f, arg[1], "GET", ignore)
+                    pcall(f, handle)
+                    pcall(f, "127.0.0.1", ignore)
+                end
+            end
+            pcall(network.poll)
+            pcall(tostring, handle)
+            pcall(function() return headers.date end)
+        end
+        local values = { 5, "text", {}, print, io.stdout, handle, coroutine.create(ignore) }
+        local spots = {}
+        reach(function(value, kind)
+            if kind == "function" then
+                for i = 1, 10 do
+                    local name = debug.getupvalue(value, i)
+                    if not name then
+                        break
+                    end
+                    spots[#spots + 1] = { value, i, debug.setupvalue, debug.getupvalue }
+                end
+            elseif kind == "table" and value ~= network then
+                for key in next, value do
+                    spots[#spots + 1] = { value, key, rawset, function(t, k) return k, rawget(t, k) end }
+                end
+            end
+        end)
+        assert(#spots > 20, #spots)
+        for _, spot in ipairs(spots) do
+            local holder, place, set, get = spot[1], spot[2], spot[3], spot[4]
+            local _, former = get(holder, place)
+            -- What a body that is lent lies in may not be taken away from a request that runs.
+            network.wait(0)
+            for _, value in ipairs(values) do
+                set(holder, place, value)
+                changed = changed + 1
+                if changed % 7 == 0 then
+                    try()
+                else
+                    pcall(network.poll)
+                    pcall(network.request, arg[1], "GET", ignore)
+                    pcall(network.stats)
+                    pcall(network.cancel, handle)
+                    pcall(network.shutdown)
+                end
+            end
+            set(holder, place, former)
+        end
+    ]])
+end)
