@@ -10,9 +10,9 @@ use std::time::Duration;
 use encoding_rs::Encoding;
 use url::Url;
 
-use crate::body::charset;
 use crate::body::form::{Form, FormPart};
 use crate::body::integrity::{Expected, parse_sha256};
+use crate::body::{charset, content_type};
 use crate::error::{Reason, Refusal};
 use crate::event::BodyKind;
 use crate::files;
@@ -709,14 +709,14 @@ impl Request {
 
 impl RequestParts {
     /// The charset that the Content-Type of a text body names.
-    fn text_charset(&self) -> Option<&str> {
+    fn text_charset(&self) -> Option<String> {
         let is_text = self.body_kind == BodyKind::Text && !matches!(self.body, RequestBody::None);
-        self.headers.get("Content-Type").filter(|_| is_text).and_then(charset::parameter)
+        self.headers.get("Content-Type").filter(|_| is_text).and_then(content_type::charset_of)
     }
 
     /// What its text has to be written in, if not in UTF-8.
     pub(crate) fn text_encoding(&self) -> Option<&'static Encoding> {
-        self.text_charset().and_then(charset::target)
+        self.text_charset().and_then(|label| charset::target(&label))
     }
 
     /// The method that will be sent.
@@ -775,7 +775,7 @@ impl RequestParts {
             }
         }
         if let Some(label) = self.text_charset().filter(|label| !charset::is_known(label)) {
-            let message = format!("Content-Type: charset '{}' is unknown", label.escape_default());
+            let message = format!("Content-Type: charset '{}' is none that can be written", label.escape_default());
             return Err(Refusal::new(Reason::Argument, message));
         }
         Ok(())

@@ -65,7 +65,7 @@ fn text_becomes_utf_8_by_the_header_the_mark_or_its_own_word() {
         ("/plain", "{\"a\":\"ä\"}", "UTF-8", SORTIE_CHARSET_ASSUMED),
         ("/lying", "a\u{FFFD}b", "UTF-8", SORTIE_CHARSET_HEADER),
         ("/cut", "a\u{FFFD}", "UTF-8", SORTIE_CHARSET_HEADER),
-        ("/mark-and-header", "x", "UTF-8", SORTIE_CHARSET_HEADER),
+        ("/mark-and-header", "x", "UTF-8", SORTIE_CHARSET_BYTE_ORDER_MARK),
         ("/unknown", "x", "UTF-8", SORTIE_CHARSET_ASSUMED),
     ] {
         let expected = (text.as_bytes().to_vec(), SORTIE_BODY_TEXT, Some(charset.to_owned()), source);
@@ -80,6 +80,136 @@ fn text_becomes_utf_8_by_the_header_the_mark_or_its_own_word() {
         assert!(String::from_utf8(text).unwrap().ends_with(end), "{path}");
         assert_eq!((found.as_deref(), place), (Some(charset), source), "{path}");
     }
+}
+
+#[test]
+fn a_document_speaks_for_itself_only_if_it_is_html_or_xml() {
+    const META: &[u8] = b"[\"<meta charset=iso-2022-kr>\", \"<?xml encoding='gbk'?>\"]";
+    const XML: &[u8] = b"<?xml version='1.0' encoding='koi8-r'?><meta charset=gbk>";
+    let server = speaking(&[
+        ("/json", Some("application/json"), META),
+        ("/scores", Some("application/vnd.game.scores+json"), META),
+        ("/plain", Some("text/plain"), META),
+        ("/script", Some("text/javascript"), META),
+        ("/css", Some("text/css"), b"@charset \"gbk\"; /* <meta charset=gbk> */"),
+        ("/csv", Some("text/csv"), META),
+        ("/form", Some("application/x-www-form-urlencoded"), b"a=<meta charset=gbk>"),
+        ("/xml", Some("text/xml"), XML),
+        ("/svg", Some("image/svg+xml"), XML),
+        ("/meta-in-xml", Some("application/xhtml+xml"), b"<meta charset=gbk>"),
+        ("/xml-in-html", Some("text/html"), b"<?xml version='1.0' encoding='koi8-r'?><p>"),
+        ("/commented", Some("text/html"), b"<!-- <meta charset=gbk> --><meta charset=koi8-r>"),
+        ("/quoted", Some("text/html"), b"<a title='<meta charset=gbk>'><meta charset=koi8-r>"),
+        ("/second", Some("text/html"), b"<meta charset=klingon><meta charset=koi8-r>"),
+        ("/order", Some("text/html"), b"<meta http-equiv=content-type content='x;charset=koi8-r'><meta charset=gbk>"),
+        ("/no-pragma", Some("text/html"), b"<meta content='text/html;charset=gbk'>"),
+        ("/user", Some("text/html"), b"<meta charset=x-user-defined>"),
+        ("/sixteen", Some("text/html"), b"<meta charset=utf-16le>"),
+        ("/header", Some("text/html; charset=koi8-r"), b"<meta charset=gbk>"),
+        ("/nested", Some("text/html; x=\"; charset=gbk\"; charset=koi8-r"), b"<p>"),
+        ("/first", Some("text/html; charset=koi8-r; charset=gbk"), b"<p>"),
+        ("/unknown", Some("text/html; charset=klingon"), b"<meta charset=koi8-r>"),
+    ]);
+    let host = Host::new();
+    for (path, charset, source) in [
+        ("/json", "UTF-8", SORTIE_CHARSET_ASSUMED),
+        ("/scores", "UTF-8", SORTIE_CHARSET_ASSUMED),
+        ("/plain", "UTF-8", SORTIE_CHARSET_ASSUMED),
+        ("/script", "UTF-8", SORTIE_CHARSET_ASSUMED),
+        ("/css", "UTF-8", SORTIE_CHARSET_ASSUMED),
+        ("/csv", "UTF-8", SORTIE_CHARSET_ASSUMED),
+        ("/form", "UTF-8", SORTIE_CHARSET_ASSUMED),
+        ("/xml", "KOI8-R", SORTIE_CHARSET_XML_DECLARATION),
+        ("/svg", "KOI8-R", SORTIE_CHARSET_XML_DECLARATION),
+        ("/meta-in-xml", "UTF-8", SORTIE_CHARSET_ASSUMED),
+        ("/xml-in-html", "UTF-8", SORTIE_CHARSET_ASSUMED),
+        ("/commented", "KOI8-R", SORTIE_CHARSET_META_CHARSET),
+        ("/quoted", "KOI8-R", SORTIE_CHARSET_META_CHARSET),
+        ("/second", "KOI8-R", SORTIE_CHARSET_META_CHARSET),
+        ("/order", "KOI8-R", SORTIE_CHARSET_META_HTTP_EQUIV),
+        ("/no-pragma", "UTF-8", SORTIE_CHARSET_ASSUMED),
+        ("/user", "windows-1252", SORTIE_CHARSET_META_CHARSET),
+        ("/sixteen", "UTF-8", SORTIE_CHARSET_META_CHARSET),
+        ("/header", "KOI8-R", SORTIE_CHARSET_HEADER),
+        ("/nested", "KOI8-R", SORTIE_CHARSET_HEADER),
+        ("/first", "KOI8-R", SORTIE_CHARSET_HEADER),
+        ("/unknown", "KOI8-R", SORTIE_CHARSET_META_CHARSET),
+    ] {
+        let (text, kind, found, place) = fetch(&host, server.url(path), 0);
+        assert_eq!((kind, found.as_deref(), place), (SORTIE_BODY_TEXT, Some(charset), source), "{path}");
+        assert!(text.is_ascii() && !text.is_empty(), "{path}: nothing of it is lost");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_decides_and_json_is_utf_8() {
+    let server = speaking(&[
+        ("/big", Some("text/plain; charset=utf-16"), b"\xFE\xFF\0h\0i"),
+        ("/little", Some("text/plain; charset=utf-16be"), b"\xFF\xFEh\0i\0"),
+        ("/latin", Some("text/plain; charset=iso-8859-1"), b"\xEF\xBB\xBFhi"),
+        ("/json", Some("application/json"), b"\xFE\xFF\0h\0i"),
+        ("/unmarked", Some("text/plain; charset=utf-16"), b"h\0i\0"),
+        ("/said", Some("application/json; charset=iso-8859-1"), b"\xC3\xA4"),
+        ("/meant", Some("application/json; charset=iso-8859-1"), b"\xE4"),
+    ]);
+    let host = Host::new();
+    for (path, text, charset, source) in [
+        ("/big", "hi", "UTF-16BE", SORTIE_CHARSET_BYTE_ORDER_MARK),
+        ("/little", "hi", "UTF-16LE", SORTIE_CHARSET_BYTE_ORDER_MARK),
+        ("/latin", "hi", "UTF-8", SORTIE_CHARSET_BYTE_ORDER_MARK),
+        ("/json", "hi", "UTF-16BE", SORTIE_CHARSET_BYTE_ORDER_MARK),
+        ("/unmarked", "hi", "UTF-16LE", SORTIE_CHARSET_HEADER),
+        ("/said", "\u{e4}", "UTF-8", SORTIE_CHARSET_ASSUMED),
+        ("/meant", "\u{e4}", "windows-1252", SORTIE_CHARSET_HEADER),
+    ] {
+        let expected = (text.as_bytes().to_vec(), SORTIE_BODY_TEXT, Some(charset.to_owned()), source);
+        assert_eq!(fetch(&host, server.url(path), 0), expected, "{path}");
+    }
+}
+
+#[test]
+fn binary_types_are_bytes_whatever_charset_they_name() {
+    const BYTES: &[u8] = b"\xEF\xBB\xBF\x89PNG\r\n\xFF\0\xC3";
+    for content_type in [
+        "application/octet-stream; charset=utf-8",
+        "image/png; charset=utf-8",
+        "IMAGE/JPEG;charset=iso-8859-1",
+        "audio/ogg; charset=\"utf-8\"",
+        "video/mp4; charset=utf-16",
+        "font/woff2; charset=utf-8",
+        "application/zip;charset=utf-8",
+        "application/x-7z-compressed;charset=windows-1252",
+        "application/epub+zip; charset=utf-8",
+        "application/wasm; charset=utf-8",
+        // Nobody knows these, but they are none of the text that they say they are.
+        "application/x-save; charset=utf-8",
+        "application/vnd.unity; charset=utf-16",
+        "text; charset=utf-8",
+    ] {
+        let server = Server::builder()
+            .handler(move |_, conn| {
+                conn.send(&Response::new(200).header("Content-Type", content_type).body(BYTES.to_vec())).map(Some)
+            })
+            .start();
+        let host = Host::new();
+        assert_eq!(fetch(&host, server.url("/"), 0), (BYTES.to_vec(), SORTIE_BODY_BINARY, None, 77), "{content_type}");
+    }
+    // What is text goes on being it.
+    let server = speaking(&[("/", Some("application/x-save; charset=iso-8859-1"), b"gr\xFC\xDFe")]);
+    let (text, kind, ..) = fetch(&Host::new(), server.url("/"), 0);
+    assert_eq!((text.as_slice(), kind), ("gr\u{fc}\u{df}e".as_bytes(), SORTIE_BODY_TEXT));
+}
+
+#[test]
+fn of_several_content_types_the_last_counts() {
+    let server = Server::builder()
+        .handler(|_, conn| {
+            let response = Response::new(200).header("Content-Type", "text/plain; charset=koi8-r");
+            conn.send(&response.header("Content-Type", "text/plain").body(b"\xD6".to_vec())).map(Some)
+        })
+        .start();
+    let expected = ("\u{436}".as_bytes().to_vec(), SORTIE_BODY_TEXT, Some("KOI8-R".to_owned()), SORTIE_CHARSET_HEADER);
+    assert_eq!(fetch(&Host::new(), server.url("/"), 0), expected);
 }
 
 #[test]
@@ -146,6 +276,9 @@ fn what_cannot_be_written_is_told() {
     let refused = host.try_submit(&text("text/plain; charset=klingon", b"x")).unwrap_err();
     assert_eq!(refused.result, SORTIE_RESULT_ARGUMENT);
     assert!(refused.message.contains("klingon"), "{}", refused.message);
+    // The Encoding Standard has done away with it.
+    let refused = host.try_submit(&text("text/plain; charset=iso-2022-kr", b"x")).unwrap_err();
+    assert!(refused.message.contains("iso-2022-kr"), "{}", refused.message);
     let latin = "text/plain; charset=iso-8859-1";
     assert!(host.fetch(&text(latin, "ж".as_bytes())).failed(SORTIE_ERROR_ENCODE).contains("windows-1252"));
     assert!(host.fetch(&text(latin, b"\xFF")).failed(SORTIE_ERROR_ENCODE).contains("UTF-8"));

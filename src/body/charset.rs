@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-use encoding_rs::{EncoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{EncoderResult, Encoding, REPLACEMENT, UTF_8, UTF_16BE, UTF_16LE};
 
+use super::content_type::{Family, MediaType};
+use super::prescan;
 use crate::event::CharsetSource;
 
-/// How far into a document its declarations are looked for.
-const DECLARATION_BYTES: usize = 1024;
-
 /// A response's text as UTF-8, and what it was.
+#[derive(Debug)]
 pub(crate) struct Decoded {
     pub(crate) text: Vec<u8>,
     /// The encoding's name in the Encoding Standard.
@@ -17,139 +17,62 @@ pub(crate) struct Decoded {
     pub(crate) source: CharsetSource,
 }
 
-/// Makes a body UTF-8. One that is UTF-8 already is not copied; bytes that are not valid become U+FFFD.
-pub(crate) fn decode(bytes: Vec<u8>, content_type: Option<&str>) -> Decoded {
-    let (encoding, source) = find(&bytes, content_type);
-    Decoded { text: to_utf8(bytes, encoding), charset: encoding.name(), source }
+/// Makes a body UTF-8. One that is UTF-8 already is not copied; bytes that are not valid become U+FFFD. `Err` gives back
+/// bytes that are no text.
+pub(crate) fn decode(mut bytes: Vec<u8>, media: &MediaType) -> Result<Decoded, Vec<u8>> {
+    let family = media.family();
+    if family == Family::Bytes {
+        return Err(bytes);
+    }
+    let (encoding, source, mark) = find(&bytes, media, family);
+    let named = media.charset.as_deref().and_then(for_label).unwrap_or(UTF_8);
+    // Bytes of a kind that nobody knows may look like a mark; UTF-16 is but expected where it is named.
+    let unexpected = encoding != named && !(is_utf_16(named) && is_utf_16(encoding));
+    if family == Family::Named && unexpected {
+        return Err(bytes);
+    }
+    if encoding == UTF_8 && std::str::from_utf8(&bytes).is_ok() {
+        bytes.drain(..mark);
+        return Ok(Decoded { text: bytes, charset: encoding.name(), source });
+    }
+    let (text, errors) = encoding.decode_without_bom_handling(bytes.get(mark..).unwrap_or(&[]));
+    if family == Family::Named && errors {
+        return Err(bytes);
+    }
+    Ok(Decoded { text: text.into_owned().into_bytes(), charset: encoding.name(), source })
 }
 
-fn to_utf8(mut bytes: Vec<u8>, encoding: &'static Encoding) -> Vec<u8> {
-    if encoding == UTF_8 {
-        if bytes.starts_with(b"\xEF\xBB\xBF") {
-            bytes.drain(..3);
-        }
-        if std::str::from_utf8(&bytes).is_ok() {
-            return bytes;
-        }
+/// A body's encoding, where that is said, and how long its byte order mark is. A mark decides, as in the Encoding Standard;
+/// then comes the header, and then what HTML and XML declare of themselves. JSON is UTF-8 (RFC 8259), and a header that says
+/// something else is believed only if it is not.
+fn find(bytes: &[u8], media: &MediaType, family: Family) -> (&'static Encoding, CharsetSource, usize) {
+    if let Some((encoding, mark)) = Encoding::for_bom(bytes) {
+        return (encoding, CharsetSource::ByteOrderMark, mark);
     }
-    encoding.decode_with_bom_removal(&bytes).0.into_owned().into_bytes()
+    let header = media.charset.as_deref().and_then(for_label);
+    let doubted = family == Family::Json && header != Some(UTF_8) && std::str::from_utf8(bytes).is_ok();
+    let declared = match (header, family) {
+        (Some(encoding), _) if !doubted => Some((encoding, CharsetSource::Header)),
+        (None, Family::Html) => prescan::html(bytes),
+        (None, Family::Xml) => prescan::xml(bytes).map(|encoding| (encoding, CharsetSource::XmlDeclaration)),
+        _ => None,
+    };
+    let (encoding, source) = declared.unwrap_or((UTF_8, CharsetSource::Default));
+    (encoding, source, 0)
 }
 
-/// What a body is written in: by its header, else its byte order mark, else what it declares, else UTF-8.
-fn find(bytes: &[u8], content_type: Option<&str>) -> (&'static Encoding, CharsetSource) {
-    if let Some(encoding) = content_type.and_then(parameter).and_then(for_label) {
-        return (encoding, CharsetSource::Header);
-    }
-    if let Some((encoding, _)) = Encoding::for_bom(bytes) {
-        return (encoding, CharsetSource::ByteOrderMark);
-    }
-    let head = bytes.get(..DECLARATION_BYTES).unwrap_or(bytes);
-    // Most text that games get is JSON, and declares nothing.
-    if !head.contains(&b'<') {
-        return (UTF_8, CharsetSource::Default);
-    }
-    if let Some(encoding) = xml_declaration(head).and_then(declared) {
-        return (encoding, CharsetSource::XmlDeclaration);
-    }
-    for wanted in [CharsetSource::MetaCharset, CharsetSource::MetaHttpEquiv] {
-        if let Some(encoding) = meta_tags(head).find_map(|tag| meta_charset(tag, wanted)).and_then(declared) {
-            return (encoding, wanted);
-        }
-    }
-    (UTF_8, CharsetSource::Default)
+fn is_utf_16(encoding: &'static Encoding) -> bool {
+    encoding == UTF_16LE || encoding == UTF_16BE
 }
 
-/// Whether the Encoding Standard knows a label.
+/// Whether text can be written in the encoding that a label names.
 pub(crate) fn is_known(label: &str) -> bool {
-    for_label(label).is_some()
+    // Encodings that the standard has done away with share one name, and cannot be written.
+    for_label(label).is_some_and(|encoding| encoding != REPLACEMENT)
 }
 
 fn for_label(label: &str) -> Option<&'static Encoding> {
     Encoding::for_label(label.as_bytes())
-}
-
-/// The encoding that a document declares of itself. It could be read, so it is not UTF-16, whatever it says.
-fn declared(label: &[u8]) -> Option<&'static Encoding> {
-    let encoding = Encoding::for_label(label)?;
-    Some(if encoding == UTF_16LE || encoding == UTF_16BE { UTF_8 } else { encoding })
-}
-
-/// The value of a Content-Type's charset parameter.
-pub(crate) fn parameter(content_type: &str) -> Option<&str> {
-    let parameters = content_type.split(';').skip(1).filter_map(|part| part.split_once('='));
-    let charset = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset")).map(|(_, value)| value);
-    charset.map(|value| value.trim().trim_matches(['"', '\''])).find(|value| !value.is_empty())
-}
-
-fn xml_declaration(head: &[u8]) -> Option<&[u8]> {
-    let rest = head.strip_prefix(b"<?xml")?;
-    let end = position(rest, b"?>")?;
-    attribute(rest.get(..end)?, b"encoding")
-}
-
-/// The inside of each `<meta ...>` tag.
-fn meta_tags(head: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = head;
-    std::iter::from_fn(move || {
-        loop {
-            let start = position(rest, b"<meta")?;
-            rest = rest.get(start + 5..)?;
-            if !rest.first()?.is_ascii_whitespace() && rest.first() != Some(&b'/') {
-                continue;
-            }
-            let end = rest.iter().position(|byte| *byte == b'>').unwrap_or(rest.len());
-            let (tag, after) = rest.split_at(end);
-            rest = after;
-            return Some(tag);
-        }
-    })
-}
-
-fn meta_charset(tag: &[u8], wanted: CharsetSource) -> Option<&[u8]> {
-    if wanted == CharsetSource::MetaCharset {
-        return attribute(tag, b"charset");
-    }
-    let equivalent = attribute(tag, b"http-equiv")?;
-    if !equivalent.eq_ignore_ascii_case(b"content-type") {
-        return None;
-    }
-    parameter(std::str::from_utf8(attribute(tag, b"content")?).ok()?).map(str::as_bytes)
-}
-
-/// The value of an attribute, quoted or not. What stands inside another's value is none.
-fn attribute<'a>(tag: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let mut rest = tag;
-    loop {
-        let start = rest.iter().position(|byte| !byte.is_ascii_whitespace() && *byte != b'/')?;
-        rest = rest.get(start..)?;
-        let ends_name = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'=' | b'/');
-        let (found, after) = rest.split_at(rest.iter().position(ends_name).unwrap_or(rest.len()));
-        rest = after.trim_ascii_start();
-        let Some(value) = rest.strip_prefix(b"=") else {
-            // An attribute without a value, or rubbish, which must not hold us up.
-            if found.is_empty() {
-                return None;
-            }
-            continue;
-        };
-        let value = value.trim_ascii_start();
-        let (value, after) = match value.split_first()? {
-            (quote @ (b'"' | b'\''), quoted) => {
-                let end = quoted.iter().position(|byte| byte == quote)?;
-                (quoted.get(..end)?, quoted.get(end + 1..)?)
-            }
-            _ => value.split_at(value.iter().position(u8::is_ascii_whitespace).unwrap_or(value.len())),
-        };
-        if found.eq_ignore_ascii_case(name) {
-            return Some(value.trim_ascii().strip_suffix(b"/").unwrap_or(value.trim_ascii()));
-        }
-        rest = after;
-    }
-}
-
-/// Where a word first stands, whatever the letters' case.
-fn position(text: &[u8], word: &[u8]) -> Option<usize> {
-    text.windows(word.len()).position(|window| window.eq_ignore_ascii_case(word))
 }
 
 /// The encoding that a request's text has to be written in; `None` if it is UTF-8, which it is already.
@@ -214,76 +137,92 @@ impl Encoder {
 mod tests {
     use super::*;
 
-    fn decoded(bytes: &[u8], content_type: Option<&str>) -> (String, &'static str, CharsetSource) {
-        let decoded = decode(bytes.to_vec(), content_type);
+    fn decoded(bytes: &[u8], content_type: &str) -> (String, &'static str, CharsetSource) {
+        let decoded = decode(bytes.to_vec(), &MediaType::parse(content_type.as_bytes()).unwrap()).unwrap();
         (String::from_utf8(decoded.text).unwrap(), decoded.charset, decoded.source)
     }
 
-    fn found(bytes: &[u8], content_type: Option<&str>) -> (&'static str, CharsetSource) {
-        let (encoding, source) = find(bytes, content_type);
-        (encoding.name(), source)
+    fn found(bytes: &[u8], content_type: &str) -> (&'static str, CharsetSource) {
+        let (_, charset, source) = decoded(bytes, content_type);
+        (charset, source)
     }
 
     #[test]
-    fn the_header_comes_first() {
-        let header = Some("text/plain; Charset=\"iso-8859-1\"");
-        assert_eq!(decoded(b"\xE4", header), ("ä".into(), "windows-1252", CharsetSource::Header));
-        assert_eq!(found(b"\xEF\xBB\xBFx", header), ("windows-1252", CharsetSource::Header));
-        assert_eq!(decoded("ж".as_bytes(), Some("text/html; x=y; charset=utf-8")).0, "ж");
-        assert_eq!(decoded(b"\x83\x65", Some("text/plain;charset=Shift_JIS")).0, "テ");
-        assert_eq!(found(b"x", Some("text/plain; charset=klingon")).1, CharsetSource::Default);
+    fn the_byte_order_mark_comes_first() {
+        use CharsetSource::ByteOrderMark as Mark;
+        for content_type in ["text/plain", "text/plain; charset=iso-8859-1", "text/html; charset=utf-16", "a/json"] {
+            assert_eq!(decoded(b"\xFF\xFEa\0", content_type), ("a".into(), "UTF-16LE", Mark), "{content_type}");
+            assert_eq!(decoded(b"\xFE\xFF\0a", content_type), ("a".into(), "UTF-16BE", Mark), "{content_type}");
+            assert_eq!(decoded("\u{FEFF}\u{e4}".as_bytes(), content_type), ("\u{e4}".into(), "UTF-8", Mark));
+        }
+        assert_eq!(decoded(b"\xEF\xBB\xBF", "text/plain").0, "");
+        assert_eq!(decoded("\u{FEFF}\u{FEFF}".as_bytes(), "text/plain").0, "\u{FEFF}", "one is taken off");
     }
 
     #[test]
-    fn then_the_byte_order_mark() {
-        assert_eq!(decoded(b"\xFF\xFEa\0", None), ("a".into(), "UTF-16LE", CharsetSource::ByteOrderMark));
-        assert_eq!(decoded(b"\xFE\xFF\0a", None).0, "a");
-        assert_eq!(decoded("\u{FEFF}ä".as_bytes(), None), ("ä".into(), "UTF-8", CharsetSource::ByteOrderMark));
+    fn then_the_header() {
+        let header = "text/plain; Charset=\"iso-8859-1\"";
+        assert_eq!(decoded(b"\xE4", header), ("\u{e4}".into(), "windows-1252", CharsetSource::Header));
+        assert_eq!(decoded("\u{436}".as_bytes(), "text/html; x=y; charset=utf-8").0, "\u{436}");
+        assert_eq!(decoded(b"\x83\x65", "text/plain;charset=Shift_JIS").0, "\u{30c6}");
+        assert_eq!(found(b"x", "text/plain; charset=klingon").1, CharsetSource::Default);
+        assert_eq!(found(b"<meta charset=gbk>", "text/html; charset=koi8-r").0, "KOI8-R");
+        assert_eq!(found(b"<meta charset=gbk>", "text/html; charset=klingon").0, "GBK");
     }
 
     #[test]
-    fn then_what_the_document_declares() {
+    fn html_and_xml_alone_declare_their_own() {
+        let meta = b"<meta charset=gbk>";
+        assert_eq!(found(meta, "text/html"), ("GBK", CharsetSource::MetaCharset));
         let xml = b"<?xml version='1.0' encoding='ISO-8859-2'?><a/>";
-        assert_eq!(found(xml, Some("text/xml")), ("ISO-8859-2", CharsetSource::XmlDeclaration));
-        assert_eq!(found(b"<html><META name=x ChArSeT = koi8-r>", None), ("KOI8-R", CharsetSource::MetaCharset));
-        let both = b"<meta http-equiv='Content-Type' content='text/html; charset=koi8-u'><meta charset=\"gbk\"/>";
-        assert_eq!(found(both, None), ("GBK", CharsetSource::MetaCharset));
-        let equiv = b"<meta content=\"text/html; charset=euc-kr\" http-equiv=\"content-type\" />";
-        assert_eq!(found(equiv, None), ("EUC-KR", CharsetSource::MetaHttpEquiv));
-        assert_eq!(found(b"<meta charset=utf-16le>", None), ("UTF-8", CharsetSource::MetaCharset));
-        assert_eq!(found(b"<metadata charset=gbk><x data-charset=gbk>", None).1, CharsetSource::Default);
-        let mut late = vec![b' '; DECLARATION_BYTES];
-        late.extend_from_slice(b"<meta charset=gbk>");
-        assert_eq!(found(&late, None), ("UTF-8", CharsetSource::Default));
+        for content_type in ["text/xml", "image/svg+xml", "application/xhtml+xml"] {
+            assert_eq!(found(xml, content_type), ("ISO-8859-2", CharsetSource::XmlDeclaration), "{content_type}");
+            assert_eq!(found(meta, content_type), ("UTF-8", CharsetSource::Default), "{content_type}");
+        }
+        for content_type in ["application/json", "text/plain", "text/css", "text/javascript", "text/x"] {
+            for body in [&meta[..], xml, b"@charset \"gbk\";"] {
+                assert_eq!(found(body, content_type), ("UTF-8", CharsetSource::Default), "{content_type}");
+            }
+        }
+        assert_eq!(found(xml, "text/html"), ("UTF-8", CharsetSource::Default));
+    }
+
+    #[test]
+    fn json_is_utf_8_unless_it_is_not() {
+        let latin = "application/json; charset=iso-8859-1";
+        assert_eq!(decoded("\u{e4}".as_bytes(), latin), ("\u{e4}".into(), "UTF-8", CharsetSource::Default));
+        assert_eq!(decoded(b"\xE4", latin), ("\u{e4}".into(), "windows-1252", CharsetSource::Header));
+        assert_eq!(found(b"x", "application/json; charset=utf-8"), ("UTF-8", CharsetSource::Header));
+        assert_eq!(decoded(b"\xE4", "application/json").0, "\u{FFFD}");
+    }
+
+    #[test]
+    fn an_unknown_type_with_a_charset_is_text_if_it_can_be_read() {
+        let is_text = |bytes: &[u8], content_type: &str| {
+            let media = MediaType::parse(content_type.as_bytes()).unwrap();
+            decode(bytes.to_vec(), &media).map_err(|back| assert_eq!(back, bytes)).is_ok()
+        };
+        assert!(is_text("\u{e4}".as_bytes(), "application/x-save; charset=utf-8"));
+        assert!(!is_text(b"\xE4", "application/x-save; charset=utf-8"));
+        assert!(!is_text(b"\xFF\xFEa\0", "application/x-save; charset=utf-8"));
+        assert!(is_text(b"\xFE\xFF\0a", "application/x-save; charset=utf-16"));
+        assert!(is_text(b"\xE4", "application/x-save; charset=iso-8859-1"));
+        assert!(!is_text(b"a", "image/png; charset=utf-8"));
+        assert!(!is_text(b"a", "application/x-save"));
     }
 
     #[test]
     fn what_is_not_valid_becomes_a_replacement_character() {
-        assert_eq!(decoded(b"a\xFFb", None).0, "a\u{FFFD}b");
-        assert_eq!(decoded(b"a\xE2\x82", Some("text/plain; charset=utf-8")).0, "a\u{FFFD}");
-        assert_eq!(decoded(b"\xFF\xFEa", None).0, "\u{FFFD}");
-    }
-
-    #[test]
-    fn declarations_that_end_early_are_no_trouble() {
-        for head in [
-            "<?xml",
-            "<?xml encoding=",
-            "<meta",
-            "<meta charset",
-            "<meta charset=",
-            "<meta charset='",
-            "<meta charset=\"",
-        ] {
-            assert_eq!(found(head.as_bytes(), None).0, "UTF-8", "{head}");
-        }
+        assert_eq!(decoded(b"a\xFFb", "text/plain").0, "a\u{FFFD}b");
+        assert_eq!(decoded(b"a\xE2\x82", "text/plain; charset=utf-8").0, "a\u{FFFD}");
+        assert_eq!(decoded(b"\xFF\xFEa", "text/plain").0, "\u{FFFD}");
     }
 
     #[test]
     fn utf_8_is_not_copied() {
-        let bytes = "some text: ä".as_bytes().to_vec();
+        let bytes = "some text: \u{e4}".as_bytes().to_vec();
         let address = bytes.as_ptr();
-        assert_eq!(decode(bytes, None).text.as_ptr(), address);
+        assert_eq!(decode(bytes, &MediaType::parse(b"text/plain").unwrap()).unwrap().text.as_ptr(), address);
     }
 
     fn encoded(pieces: &[&[u8]], label: &str) -> Result<Vec<u8>, String> {
@@ -298,6 +237,7 @@ mod tests {
     #[test]
     fn requests_are_written_in_the_charset_they_name() {
         assert!(target("utf-8").is_none() && target("klingon").is_none());
+        assert!(is_known("latin1") && !is_known("klingon") && !is_known("iso-2022-kr"));
         assert_eq!(encoded(&["\u{e4}".as_bytes()], "ISO-8859-1"), Ok(vec![0xE4]));
         assert_eq!(encoded(&["a\u{e4}".as_bytes()], "utf-16le"), Ok(vec![0x61, 0, 0xE4, 0]));
         assert_eq!(encoded(&[b"a"], "utf-16be"), Ok(vec![0, 0x61]));

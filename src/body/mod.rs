@@ -11,6 +11,7 @@ pub(crate) mod form;
 pub(crate) mod hold;
 pub(crate) mod integrity;
 pub(crate) mod part;
+pub(crate) mod prescan;
 pub(crate) mod recoding;
 pub(crate) mod resume;
 pub(crate) mod source;

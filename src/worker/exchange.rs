@@ -20,12 +20,13 @@ use super::redirect;
 use super::retry::{self, Backoff};
 use super::spare::Spare;
 use super::trace::Trace;
+use crate::body::charset;
+use crate::body::content_type::{Family, MediaType};
 use crate::body::decoding::{Broken, Decoder};
 use crate::body::disk::{Key, Location, Op};
 use crate::body::integrity::{Expected, Hasher};
 use crate::body::resume::{self, Left, Start};
 use crate::body::source::{BodyLength, Pull, Source};
-use crate::body::{charset, content_type};
 use crate::budget::{Body, Budget};
 use crate::error::{ErrorKind, Failure, bytes_text};
 use crate::event::{BodyKind, Event, EventKind, Network, Producer, Response, TraceLevel};
@@ -941,16 +942,24 @@ pub(super) fn response_of(flow: &mut Flow, budget: Option<&Arc<Budget>>) -> Resp
         ..Response::default()
     };
     if let (Sink::Memory(bytes), Some(budget)) = (std::mem::replace(&mut flow.sink, Sink::Undecided), budget) {
-        let content_type = response.headers.get("Content-Type");
-        // What is still compressed is no text, whatever it will be.
+        response.body_kind = BodyKind::Binary;
+        // A body that is still compressed is no text, whatever it will be.
         let compressed = !flow.decompress && response.headers.get("Content-Encoding").is_some();
-        response.body_kind = if compressed { BodyKind::Binary } else { content_type::kind_of_response(content_type) };
-        let bytes = if response.body_kind == BodyKind::Text && !flow.raw_text {
-            let decoded = charset::decode(bytes, content_type);
-            response.charset = Some((decoded.charset, decoded.source));
-            decoded.text
-        } else {
-            bytes
+        let media = MediaType::of(&response.headers).filter(|media| media.family() != Family::Bytes && !compressed);
+        let bytes = match media {
+            None => bytes,
+            Some(_) if flow.raw_text => {
+                response.body_kind = BodyKind::Text;
+                bytes
+            }
+            Some(media) => match charset::decode(bytes, &media) {
+                Ok(decoded) => {
+                    response.body_kind = BodyKind::Text;
+                    response.charset = Some((decoded.charset, decoded.source));
+                    decoded.text
+                }
+                Err(bytes) => bytes,
+            },
         };
         response.body = Some(Body::new(bytes, budget));
     }
