@@ -19,6 +19,8 @@ use crate::files;
 use crate::headers::Headers;
 use crate::text::Text;
 
+/// The longest name of a network interface that libcurl takes.
+const MAX_ZONE_BYTES: usize = 15;
 /// The longest URL, in bytes after encoding.
 pub const MAX_URL_BYTES: usize = 64 << 10;
 /// The most text in a request's headers, in bytes.
@@ -300,6 +302,8 @@ pub struct Request {
 #[derive(Clone)]
 pub(crate) struct RequestParts {
     pub(crate) url: Url,
+    /// On which network interface its host is, if it says so: "eth0" in `http://[fe80::1%25eth0]/`.
+    pub(crate) zone: Option<Box<str>>,
     /// The URL as given, but for credentials, if it reads otherwise.
     pub(crate) requested: Option<Text>,
     /// `None`: GET, or POST with a body.
@@ -348,13 +352,18 @@ impl Request {
     /// nor https.
     pub fn get(url: &str) -> Result<Request, Refusal> {
         let given = url;
-        let mut url = parse_url(given)?;
+        let (without_zone, zone) = take_zone(given)?;
+        let mut url = parse_url(&without_zone)?;
         let credentials = take_credentials(&mut url)?;
-        let shown = if credentials == Credentials::None { given.into() } else { Cow::from(url.as_str().to_owned()) };
+        let shown = match credentials {
+            Credentials::None => given.into(),
+            _ => Cow::from(with_zone(url.as_str(), zone.as_deref()).into_owned()),
+        };
         url.set_fragment(None);
         let requested = (shown != url.as_str()).then(|| Text::from(&*shown));
         let parts = RequestParts {
             url,
+            zone,
             requested,
             method: None,
             headers: Headers::new(),
@@ -831,6 +840,39 @@ pub(crate) fn parse_url(text: &str) -> Result<Url, Refusal> {
     Ok(url)
 }
 
+/// Takes the zone out of a URL's address, escaped as RFC 6874 has it or not: `[fe80::1%25eth0]`, `[fe80::1%eth0]`. The URL
+/// standard knows none, since it means something on this machine alone.
+fn take_zone(text: &str) -> Result<(Cow<'_, str>, Option<Box<str>>), Refusal> {
+    let none = Ok((text.into(), None));
+    let Some((scheme, rest)) = text.split_once("://") else { return none };
+    let authority = rest.split(['/', '\\', '?', '#']).next().unwrap_or_default();
+    let start = authority.rfind('@').map_or(0, |at| at + 1);
+    let host = authority.get(start..).unwrap_or_default();
+    let Some((inside, _)) = host.strip_prefix('[').and_then(|host| host.split_once(']')) else { return none };
+    let Some((address, escaped)) = inside.split_once('%') else { return none };
+    // As libcurl reads it: "%25" alone is the interface with the number 25.
+    let zone = escaped.strip_prefix("25").filter(|zone| !zone.is_empty()).unwrap_or(escaped);
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    if !(1..=MAX_ZONE_BYTES).contains(&zone.len()) || !zone.bytes().all(fits) {
+        let message = format!(
+            "URL has the zone '{}', which must be 1 to {MAX_ZONE_BYTES} letters, digits, '-', '.', '_' or '~'",
+            zone.escape_default()
+        );
+        return Err(Refusal::new(Reason::Url, message));
+    }
+    let before = scheme.len() + "://[".len() + start + address.len();
+    let (before, after) = (text.get(..before).unwrap_or_default(), text.get(before + 1 + escaped.len()..));
+    Ok((format!("{before}{}", after.unwrap_or_default()).into(), Some(zone.into())))
+}
+
+/// A URL with its zone back in its place.
+pub(crate) fn with_zone<'a>(url: &'a str, zone: Option<&str>) -> Cow<'a, str> {
+    match (zone, url.split_once(']')) {
+        (Some(zone), Some((before, after))) => format!("{before}%25{zone}]{after}").into(),
+        _ => url.into(),
+    }
+}
+
 /// Refuses every scheme but http and https.
 pub(crate) fn check_scheme(url: &Url) -> Result<(), Refusal> {
     if matches!(url.scheme(), "http" | "https") {
@@ -917,6 +959,35 @@ pub(crate) fn add_header(headers: &mut Headers, name: &str, value: &str) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_zone_is_taken_out_of_the_address_and_nothing_else() {
+        let taken = |text| {
+            let (url, zone) = take_zone(text).unwrap();
+            (url.into_owned(), zone.map(String::from))
+        };
+        for (given, without, zone) in [
+            ("http://[fe80::1%25eth0]/a", "http://[fe80::1]/a", Some("eth0")),
+            ("http://[fe80::1%eth0]:80", "http://[fe80::1]:80", Some("eth0")),
+            ("HTTPS://u:p@[fe80::1%2]?%25", "HTTPS://u:p@[fe80::1]?%25", Some("2")),
+            ("http://[fe80::1%25]/", "http://[fe80::1]/", Some("25")),
+            ("http://[fe80::1%2525]/", "http://[fe80::1]/", Some("25")),
+            ("http://[::1]/[a%25b]", "http://[::1]/[a%25b]", None),
+            ("http://host/?[a%25b]", "http://host/?[a%25b]", None),
+            ("http://[a%b@host/", "http://[a%b@host/", None),
+            ("nothing", "nothing", None),
+            ("http://[", "http://[", None),
+        ] {
+            assert_eq!(taken(given), (without.to_owned(), zone.map(str::to_owned)), "{given}");
+        }
+        for bad in
+            ["http://[fe80::1%]/", "http://[fe80::1%25a b]/", "http://[::1%25%31]/", "http://[::1%sixteen-letters-]/"]
+        {
+            take_zone(bad).unwrap_err();
+        }
+        assert_eq!(with_zone("http://[fe80::1]:8/]", Some("a")), "http://[fe80::1%25a]:8/]");
+        assert_eq!(with_zone("http://[fe80::1]/", None), "http://[fe80::1]/");
+    }
 
     fn reason<T>(result: Result<T, Refusal>) -> Reason {
         result.err().expect("refused").reason

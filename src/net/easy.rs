@@ -20,7 +20,7 @@ use crate::body::source::BodyLength;
 use crate::config::{Config, Pin, TlsVersion, canonical_host};
 use crate::error::Refusal;
 use crate::event::Protocol;
-use crate::request::HttpVersion;
+use crate::request::{HttpVersion, with_zone};
 
 /// libcurl's receive buffer, one per multi handle. Larger ones halve the kernel time of large downloads.
 const RECEIVE_BUFFER: i64 = 512 << 10;
@@ -57,9 +57,11 @@ impl Setup {
                 let port = |port: Option<u16>| port.map(|port| port.to_string()).unwrap_or_default();
                 let (from, to) = (port(resolve.port), port(resolve.address_port));
                 let address = canonical_host("resolve address", &resolve.address.to_string())?;
-                Ok(format!("{}:{from}:{address}:{to}", canonical_host("resolve", &resolve.host)?))
+                let host = canonical_host("resolve", &resolve.host)?;
+                // To libcurl, a name with a dot at its end is another.
+                Ok([format!("{host}:{from}:{address}:{to}"), format!("{host}.:{from}:{address}:{to}")])
             })
-            .collect::<Result<_, Refusal>>()?;
+            .collect::<Result<Vec<_>, Refusal>>()?;
         let pin = |pin: &Pin| Ok((canonical_host("pin", &pin.host)?, text(&pin.public_keys)));
         Ok(Setup {
             roots: Roots::find(config.ca_file.as_deref())?,
@@ -68,7 +70,7 @@ impl Setup {
             proxy: ProxyChoice::new(&config.proxy)?,
             pins: config.pins.iter().map(pin).collect::<Result<_, Refusal>>()?,
             certificates: tls::identities(&config.client_certificates)?,
-            connect_to,
+            connect_to: connect_to.into_iter().flatten().collect(),
         })
     }
 
@@ -145,6 +147,8 @@ extern "C" fn close_socket(sockets: *mut c_void, socket: curl_sys::curl_socket_t
 /// One request as it goes over the wire.
 pub(crate) struct Hop<'a> {
     pub(crate) url: &'a url::Url,
+    /// The number of the network interface on which its host is.
+    pub(crate) zone: Option<&'a str>,
     pub(crate) method: &'a str,
     /// The body's length, if there is a body.
     pub(crate) body: Option<BodyLength>,
@@ -314,9 +318,10 @@ impl<H: Transfer> Easy<H> {
         let raw = Raw(self.easy.raw());
         let apart = setup.proxy.for_scheme(hop.url.scheme()).is_none();
         let url = if apart { &hop.url[..Position::BeforePath] } else { hop.url.as_str() };
+        let url = with_zone(url, hop.zone);
         if self.applied.url != url {
-            raw.text(curl_sys::CURLOPT_URL, Some(c_text(&mut self.line, url)))?;
-            url.clone_into(&mut self.applied.url);
+            raw.text(curl_sys::CURLOPT_URL, Some(c_text(&mut self.line, &url)))?;
+            url.as_ref().clone_into(&mut self.applied.url);
         }
         if apart {
             let target = &hop.url[Position::BeforePath..Position::AfterQuery];

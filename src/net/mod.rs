@@ -30,7 +30,7 @@ use curl::multi::{Events, Multi};
 pub(crate) use easy::{Active, Connection, Credential, Easy, Hop, Setup};
 pub(crate) use failure::{Reached, explain};
 use network::Monitor;
-pub(crate) use network::{by_local_address, network};
+pub(crate) use network::{by_local_address, interface_number, network};
 pub(crate) use probe::{Answer, PROBE_PATIENCE, Probe};
 pub(crate) use sockets::{Owner, Sockets};
 pub(crate) use wake::Wake;

@@ -223,6 +223,24 @@ mod unknown {
     }
 }
 
+/// The number of a network interface given by name or number: what a zone is to libcurl, which is built without looking up
+/// names. `None` if there is no such interface.
+pub(crate) fn interface_number(zone: &str) -> Option<String> {
+    if zone.parse::<u32>().is_ok() {
+        return Some(zone.to_owned());
+    }
+    #[cfg(unix)]
+    {
+        let name = std::ffi::CString::new(zone).ok()?;
+        // SAFETY: the name ends in a NUL.
+        let number = unsafe { libc::if_nametoindex(name.as_ptr()) };
+        (number > 0).then(|| number.to_string())
+    }
+    // There it is built with that.
+    #[cfg(not(unix))]
+    Some(zone.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::error::{ErrorKind, Failure};
 use crate::event::{Event, EventKind, Network, Response, Timing, TraceLevel};
 use crate::net::{Credential, Hop, Owner};
-use crate::request::{CacheMode, Credentials, HttpVersion, RequestBody, RequestParts};
+use crate::request::{CacheMode, Credentials, HttpVersion, RequestBody, RequestParts, with_zone};
 use crate::slots::RequestId;
 use crate::text::Text;
 
@@ -59,6 +59,8 @@ pub(super) struct Job {
     pub(super) connected: bool,
     /// The present hop.
     pub(super) url: Url,
+    /// On which network interface the present hop's host is.
+    pub(super) zone: Option<Box<str>>,
     pub(super) method: String,
     pub(super) has_body: bool,
     /// By what the present hop's connections are counted.
@@ -148,6 +150,7 @@ impl Job {
             tried: false,
             connected: false,
             url: request.url.clone(),
+            zone: request.zone.clone(),
             owner: 0,
             content_type: content_type::with_charset(&request),
             method: request.method_or_default().to_owned(),
@@ -241,7 +244,7 @@ impl Job {
 
     /// Where redirects have led, if there were any.
     pub(super) fn effective_url(&self) -> Option<Text> {
-        (self.timing.redirects > 0).then(|| Text::from(self.url.as_str()))
+        (self.timing.redirects > 0).then(|| Text::from(&*with_zone(self.url.as_str(), self.zone.as_deref())))
     }
 
     /// The present hop's scheme, host and port.
@@ -252,7 +255,7 @@ impl Job {
     /// The queue that the present hop belongs to, and what its host speaks as far as can be told beforehand. A request
     /// that insists on a version keeps to hosts that are known by that version.
     pub(super) fn queue(&self) -> (String, Protocol) {
-        let origin = self.origin();
+        let origin = &*with_zone(self.origin(), self.zone.as_deref());
         match self.request.http_version {
             HttpVersion::Default if self.url.scheme() == "https" => (origin.to_owned(), Protocol::Unknown),
             HttpVersion::Default => (origin.to_owned(), Protocol::Http1),
@@ -317,6 +320,7 @@ impl Job {
         };
         Hop {
             url: &self.url,
+            zone: None,
             method: &self.method,
             body: body.or(empty_body),
             headers,
@@ -335,6 +339,14 @@ impl Job {
         }
         self.cookies = None;
         self.left_origin |= next.leaves_origin;
+        let is_near = match next.url.host() {
+            Some(url::Host::Ipv6(address)) => address.is_unicast_link_local(),
+            _ => false,
+        };
+        if !is_near && next.url.host() != self.url.host() {
+            // No other host's address is one of that interface.
+            self.zone = None;
+        }
         self.url = next.url;
         self.timing.redirects += 1;
         self.attempt += 1;
@@ -343,7 +355,7 @@ impl Job {
     /// What the disk has to know of a file that may be gone on with.
     pub(super) fn resumable(&self) -> Resumable {
         Resumable {
-            url: self.request.url.as_str().to_owned(),
+            url: with_zone(self.request.url.as_str(), self.request.zone.as_deref()).into_owned(),
             afresh: self.afresh,
             hashed: self.request.expected.sha256.is_some(),
             sync: self.request.sync,
@@ -352,7 +364,7 @@ impl Job {
 
     /// Turns back to the first hop, for another attempt.
     pub(super) fn start_over(&mut self) {
-        self.url = self.request.url.clone();
+        (self.url, self.zone) = (self.request.url.clone(), self.request.zone.clone());
         self.request.method_or_default().clone_into(&mut self.method);
         self.has_body = !matches!(self.request.body, RequestBody::None);
         (self.left_origin, self.became_get) = (false, false);
@@ -401,7 +413,14 @@ impl Job {
     pub(super) fn may_be_cached(&self) -> bool {
         let request = &self.request;
         let plain = matches!(self.method.as_str(), "GET" | "HEAD") && !self.has_body && !request.resume;
-        plain && request.cache_mode != CacheMode::NoStore
+        // The same address is another host on another interface.
+        plain && request.cache_mode != CacheMode::NoStore && self.zone.is_none()
+    }
+
+    /// Whether cookies may go with the present hop, and be kept of it. Not with an address that is another host's on another
+    /// interface, since the jar knows hosts alone.
+    pub(super) fn may_have_cookies(&self) -> bool {
+        self.request.cookies && self.zone.is_none()
     }
 
     /// Whether the network may be asked for what the cache has answered wrongly.

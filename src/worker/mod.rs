@@ -40,7 +40,7 @@ use crate::config::Config;
 use crate::error::{ErrorKind, Failure};
 use crate::event::{EventKind, Producer, Response, TraceLevel};
 use crate::mock::{Mock, Mocks};
-use crate::net::{self, Active, Answer as Probed, Credential, Easy, Lane, Net, Owner, Reached, Setup, Wake};
+use crate::net::{self, Active, Answer as Probed, Credential, Easy, Hop, Lane, Net, Owner, Reached, Setup, Wake};
 use crate::request::{Priority, Progress, Rates, RequestBody, RequestParts};
 use crate::slots::RequestId;
 use crate::text::Text;
@@ -634,7 +634,7 @@ impl Worker {
     fn pin_cookies(&mut self) {
         for job in self.jobs.iter_mut().flatten() {
             let waits = matches!(job.state, State::Waiting(_) | State::Opening) && job.attempt == 0;
-            if waits && job.request.cookies && job.cookies.is_none() {
+            if waits && job.may_have_cookies() && job.cookies.is_none() {
                 job.cookies = Some(self.cookies.header(&job.url));
             }
         }
@@ -661,7 +661,7 @@ impl Worker {
     /// Keeps what the response to a job's present hop sets.
     fn keep_cookies(&mut self, job: &Job) {
         let State::Running(active) = &job.state else { return };
-        let Some(flow) = active.flow().filter(|_| self.config.cookies && job.request.cookies) else { return };
+        let Some(flow) = active.flow().filter(|_| self.config.cookies && job.may_have_cookies()) else { return };
         let given = flow.headers.iter_bytes().filter(|(name, _)| name.eq_ignore_ascii_case("Set-Cookie"));
         let cookies =
             given.take(cookies::MAX_PER_RESPONSE).filter_map(|(_, value)| Cookie::parse(&value, &job.url).ok());
@@ -853,7 +853,14 @@ impl Worker {
             self.outlet.to_disk(Op::Close(job.key()));
             return self.fail(job, flow, Failure::new(ErrorKind::Connect, message));
         }
-        match self.run_on_handle(&job, flow, length) {
+        let interface = job.zone.as_deref().map(net::interface_number);
+        if let (Some(None), Some(zone)) = (&interface, &job.zone) {
+            let message = format!("{}: this machine has no network interface '{zone}'", job.origin());
+            self.outlet.to_disk(Op::Close(job.key()));
+            let failure = Failure::new(ErrorKind::Connect, message);
+            return self.conclude(job, flow, Some(failure), None);
+        }
+        match self.run_on_handle(&job, flow, length, interface.flatten().as_deref()) {
             Ok(active) => {
                 job.state = State::Running(Peer::Network(active));
                 self.put(job);
@@ -868,7 +875,7 @@ impl Worker {
     /// The Cookie header of a job's present hop.
     fn cookies_for(&mut self, job: &Job) -> Option<Vec<u8>> {
         match &job.cookies {
-            _ if !job.request.cookies => None,
+            _ if !job.may_have_cookies() => None,
             Some(pinned) => pinned.clone(),
             None => self.cookies.header(&job.url),
         }
@@ -903,6 +910,7 @@ impl Worker {
         job: &Job,
         mut flow: Box<Flow>,
         body: Option<BodyLength>,
+        zone: Option<&str>,
     ) -> Result<Active<Exchange>, Failure> {
         let internal = |message: String| Failure::new(ErrorKind::Internal, message);
         let mut easy = match self.pool.pop() {
@@ -913,7 +921,7 @@ impl Worker {
             }
         };
         let cookies = self.cookies_for(job);
-        let hop = job.hop(&self.config, body, cookies.as_deref());
+        let hop = Hop { zone, ..job.hop(&self.config, body, cookies.as_deref()) };
         job.tell(TraceLevel::Details, |trace| {
             let credential = match hop.credential {
                 Credential::None => None,
