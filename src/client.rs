@@ -1,7 +1,6 @@
 //! The safe Rust facade: what a Rust engine uses directly, and what the C ABI is made of.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -19,6 +18,7 @@ use crate::chain::Chain;
 use crate::config::Config;
 use crate::error::{Reason, Refusal};
 use crate::event::{Consumer, Drain, Event, EventKind, Network, TraceLevel, queue};
+use crate::lock::Locked;
 use crate::mock::{MAX_MOCKS, Mock};
 use crate::net::{self, Setup, Wake, scheduling, signals};
 use crate::request::{Priority, Rates, Request, RequestBody, parse_url};
@@ -615,7 +615,7 @@ impl Drop for Client {
 }
 
 /// Opens the cache's folder, if it has one, and gives its lock. Reads names and sizes, no bodies.
-fn open_cache(config: &Config) -> Result<(Cache, Option<File>), Refusal> {
+fn open_cache(config: &Config) -> Result<(Cache, Option<Locked>), Refusal> {
     let memory = config.max_memory_cache_bytes;
     let Some(path) = &config.cache_directory else { return Ok((Cache::new(None, &[], 0, memory).0, None)) };
     let found = folder::open(path)?;

@@ -20,6 +20,7 @@ mod event;
 pub mod ffi;
 mod files;
 mod headers;
+mod lock;
 mod mock;
 mod net;
 mod request;

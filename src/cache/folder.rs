@@ -1,6 +1,6 @@
 //! The folder that stored responses lie in, a file each. Only the disk's thread comes here, but for the opening.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use crate::body::disk::replace;
 use crate::body::part::PART_SUFFIX;
 use crate::error::{Reason, Refusal};
 use crate::files::{self, Links};
+use crate::lock::Locked;
 
 /// What the names of our files end with, after 16 hexadecimal digits.
 const SUFFIX: &str = ".sortie-cache";
@@ -20,7 +21,7 @@ const LOCK: &str = "lock.sortie-cache";
 /// What was found in a folder.
 pub(crate) struct Found {
     /// Held as long as the folder is used.
-    pub(crate) lock: File,
+    pub(crate) lock: Locked,
     /// Keys and sizes, the one used longest ago first.
     pub(crate) files: Vec<(u64, u64)>,
 }
@@ -48,12 +49,7 @@ pub(crate) fn open(folder: &Path) -> Result<Found, Refusal> {
     let lock = lock.map_err(|error| {
         Refusal::of_file(&format!("cache_directory '{}' cannot be used: '{LOCK}' in it", folder.display()), &error)
     })?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(refuse("is used by another client")),
-        // A file system without locks: nothing can be told of others there.
-        Err(TryLockError::Error(_)) => {}
-    }
+    let lock = Locked::take(lock).map_err(|_| refuse("is used by another client"))?;
     let mut files = Vec::new();
     for file in fs::read_dir(folder).map_err(cannot)?.flatten() {
         let name = file.file_name();
