@@ -405,7 +405,8 @@
 /**
  * sortie_request_desc.flags: what has come of a file when its download breaks off (a lost connection, a cancel, a killed
  * process) stays beside its target, as NAME.sortie-part and NAME.sortie-resume, and a later request with this flag for the
- * same URL and file asks only for the rest. For GET with response_path. To give up on it, remove those two files.
+ * same URL and file asks only for the rest. For GET with response_path. To give up on it, remove those two files; the guide
+ * tells their names for a NAME of more than 100 bytes.
  */
 #define SORTIE_REQUEST_RESUME 512
 
@@ -676,7 +677,8 @@ typedef struct {
      */
     const char *user_agent;
     /**
-     * What SORTIE_DIRECTORY_DOCUMENTS stands for; NULL means that it cannot be used. So for the four below.
+     * What SORTIE_DIRECTORY_DOCUMENTS stands for; NULL means that it cannot be used. So for the four below. Each relative path
+     * in this struct is one from the working directory at creation.
      */
     const char *documents_directory;
     /**
@@ -951,13 +953,15 @@ typedef struct {
      */
     const char *content_type;
     /**
-     * A file to write the body of a 2xx response to; NULL means memory. It appears under its name, or replaces what has
-     * that name, only when it is whole. Any other response, and one that has no body (HEAD, 204), leaves it alone; its
-     * body comes in the event.
+     * A file to write the body of a 2xx response to; NULL means memory. It appears under its name, or replaces the file that
+     * has that name, only when it is whole, with that file's permissions. Any other response, and one that has no body (HEAD,
+     * 204), leaves it alone; its body comes in the event. An extension that begins with .sortie- is refused; a folder, device,
+     * pipe or socket of that name ends the request with SORTIE_ERROR_FILE.
      */
     const char *response_path;
     /**
-     * The base of response_path, SORTIE_DIRECTORY_*. Missing folders below a base are made.
+     * The base of response_path, SORTIE_DIRECTORY_*. Missing folders below a base are made. Names below a base that Windows
+     * cannot have, or takes for a device, are refused on every system.
      */
     uint32_t response_directory;
     /**

@@ -660,10 +660,289 @@ fn what_is_not_a_regular_file_is_refused_without_waiting() {
         assert!(event.failed(SORTIE_ERROR_FILE).contains(path_text(&path)), "{:?}", event.message);
     }
     assert_eq!(server.request_count(), 0);
-    // A pipe in the place of a download's target is replaced or refused, but not waited for.
-    host.fetch(&Req::download(server.url("/bytes/5"), &pipe));
+}
+
+/// What lies at a path, by its kind, its device or inode, and what it holds.
+#[cfg(unix)]
+fn what_lies_at(path: &Path) -> String {
+    use std::os::unix::fs::MetadataExt;
+    let found = fs::symlink_metadata(path).unwrap();
+    format!("{:?} {} {} {:o}", found.file_type(), found.ino(), found.rdev(), found.mode())
+}
+
+#[test]
+#[cfg(unix)]
+fn a_target_that_is_no_file_is_left_alone() {
+    let (server, folder) = (Server::start(), Folder::new());
+    let host = Setup { caches: Some(folder.path().to_owned()), ..Setup::default() }.start();
+    let mut odd = vec![make_pipe(folder.join("pipe"))];
+    let _listener = std::os::unix::net::UnixListener::bind(folder.join("socket")).unwrap();
+    odd.push(folder.join("socket"));
+    fs::create_dir(folder.join("directory")).unwrap();
+    odd.push(folder.join("directory"));
+    for (name, kind) in [("character", libc::S_IFCHR), ("block", libc::S_IFBLK)] {
+        let path = folder.join(name);
+        let text = std::ffi::CString::new(path_text(&path)).unwrap();
+        // The null device's numbers, and a loop device's that is hardly there.
+        let device = if name == "block" { libc::makedev(7, 250) } else { libc::makedev(1, 3) };
+        #[allow(unsafe_code)]
+        // SAFETY: a NUL-terminated string.
+        let made = unsafe { libc::mknod(text.as_ptr(), kind | 0o600, device) } == 0;
+        if made {
+            odd.push(path);
+        } else {
+            println!("only root makes devices: {name} is left out");
+        }
+    }
+    let names = folder.names();
+    for path in &odd {
+        let before = what_lies_at(path);
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let url = server.url("/bytes/5");
+        for request in [
+            Req::download(&url, path),
+            Req::download(&url, path).flags(SORTIE_REQUEST_RESUME),
+            Req::download(&url, path).flags(SORTIE_REQUEST_NO_SYNC),
+            Req::download(&url, name).below(SORTIE_DIRECTORY_CACHES),
+        ] {
+            let event = host.fetch(&request);
+            assert!(event.failed(SORTIE_ERROR_FILE).contains(path_text(path)), "{:?}", event.message);
+            assert_eq!(what_lies_at(path), before);
+            assert_eq!(folder.names(), names);
+        }
+    }
     host.fetch(&Req::get(server.url("/bytes/5"))).ok(200);
-    folder.holds(&["pipe"]);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_target_that_turns_into_a_pipe_meanwhile_is_left_alone() {
+    let (gate, host, folder) = (Gate::new(), Host::new(), Folder::new());
+    let server = half_server(&gate);
+    let path = folder.join("file");
+    let id = half_way(&host, &server, &path);
+    until("the part", || folder.join("file.sortie-part").exists());
+    make_pipe(path.clone());
+    let before = what_lies_at(&path);
+    gate.open();
+    host.ended(id).failed(SORTIE_ERROR_FILE);
+    assert_eq!(what_lies_at(&path), before);
+    folder.holds(&["file"]);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_link_is_replaced_and_what_it_leads_to_is_left_alone() {
+    use std::os::unix::fs::symlink;
+    let (server, host, folder) = (Server::start(), Host::new(), Folder::new());
+    let (real, link) = (folder.file("real", b"real"), folder.join("link"));
+    make_pipe(folder.join("pipe"));
+    let before = what_lies_at(&folder.join("pipe"));
+    for to in ["real", "pipe", "nowhere", "link"] {
+        let _ = fs::remove_file(&link);
+        symlink(to, &link).unwrap();
+        host.fetch(&Req::download(server.url("/bytes/5"), &link)).ok(200);
+        assert!(fs::symlink_metadata(&link).unwrap().is_file());
+        assert_eq!((fs::read(&link).unwrap(), fs::read(&real).unwrap()), (pattern_vec(5), b"real".to_vec()));
+    }
+    // Another name of the same file keeps what it had.
+    fs::hard_link(&real, folder.join("other")).unwrap();
+    host.fetch(&Req::download(server.url("/bytes/5"), &real)).ok(200);
+    assert_eq!(fs::read(folder.join("other")).unwrap(), b"real");
+    assert_eq!(what_lies_at(&folder.join("pipe")), before);
+    folder.holds(&["link", "other", "pipe", "real"]);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_file_has_the_permissions_of_the_one_that_it_replaces() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    let (gate, host, folder) = (Gate::new(), Host::new(), Folder::new());
+    let server = half_server(&gate);
+    let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
+    let path = folder.join("file");
+    // While it is on its way, it is its owner's alone.
+    let id = half_way(&host, &server, &path);
+    until("the part", || folder.join("file.sortie-part").exists());
+    assert_eq!(mode(&folder.join("file.sortie-part")), 0o600);
+    gate.open();
+    host.ended(id).ok(200);
+    // A new one has what every new file of this process has.
+    assert_eq!(mode(&path), mode(&folder.file("any", b"")));
+    for wanted in [0o600, 0o640, 0o444, 0o755, 0o666] {
+        for flags in [0, SORTIE_REQUEST_RESUME] {
+            fs::set_permissions(&path, PermissionsExt::from_mode(wanted)).unwrap();
+            host.fetch(&Req::download(server.url("/bytes/5"), &path).flags(flags)).ok(200);
+            assert_eq!((mode(&path), fs::read(&path).unwrap()), (wanted, pattern_vec(5)));
+        }
+    }
+    // What runs with its owner's rights does so because of what it was.
+    fs::set_permissions(&path, PermissionsExt::from_mode(0o6755)).unwrap();
+    host.fetch(&Req::download(server.url("/bytes/5"), &path)).ok(200);
+    assert_eq!(mode(&path), 0o755);
+    folder.holds(&["any", "file"]);
+    #[allow(unsafe_code)]
+    // SAFETY: may be called at any time.
+    if unsafe { libc::geteuid() } != 0 {
+        println!("not run as root: owners are left out");
+        return;
+    }
+    let owner = |path: &Path| fs::metadata(path).map(|found| (found.uid(), found.gid())).unwrap();
+    let own = owner(&path);
+    // Whose the folder is, his file stays.
+    let set = |path: &Path, mode| {
+        chown(path, Some(1111), Some(2222)).unwrap();
+        fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    };
+    chown(folder.path(), Some(1111), None).unwrap();
+    set(&path, 0o640);
+    host.fetch(&Req::download(server.url("/bytes/5"), &path)).ok(200);
+    assert_eq!((owner(&path), mode(&path)), ((1111, 2222), 0o640));
+    // In another's folder he may have put it there so as to own what comes.
+    chown(folder.path(), Some(own.0), None).unwrap();
+    set(&path, 0o666);
+    host.fetch(&Req::download(server.url("/bytes/5"), &path)).ok(200);
+    assert_eq!((owner(&path), mode(&path)), (own, mode(&folder.join("any"))));
+    // Our own file in another group keeps it.
+    chown(&path, None, Some(2222)).unwrap();
+    host.fetch(&Req::download(server.url("/bytes/5"), &path)).ok(200);
+    assert_eq!(owner(&path), (own.0, 2222));
+}
+
+#[test]
+fn every_name_that_the_file_system_takes_is_one() {
+    const TAG: &str = "\"one\"";
+    let (gate, folder) = (Gate::new(), Folder::new());
+    let cut = Arc::new(AtomicBool::new(false));
+    let (server, breaks) = (Server::start(), Arc::clone(&cut));
+    let resumable = Server::builder()
+        .handler(move |request, conn| {
+            let from = request.header("Range").map_or(0, |range| {
+                assert_eq!(request.header("If-Range"), Some(TAG));
+                range.strip_prefix("bytes=").unwrap().strip_suffix('-').unwrap().parse().unwrap()
+            });
+            let head = match from {
+                0 => "200 OK".to_owned(),
+                _ => format!("206 Partial Content\r\nContent-Range: bytes {from}-{}/{HALF}", HALF - 1),
+            };
+            let length = HALF - from;
+            conn.write(format!("HTTP/1.1 {head}\r\nETag: {TAG}\r\nContent-Length: {length}\r\n\r\n").as_bytes())?;
+            let breaks = breaks.load(Ordering::SeqCst);
+            conn.write_pattern(from, if breaks { length / 2 } else { length })?;
+            if breaks { conn.close_lingering().map(Some) } else { Ok(Some(Outcome::Done)) }
+        })
+        .start();
+    let host = Setup { caches: Some(folder.path().to_owned()), ..Setup::default() }.start();
+    let mut names: Vec<String> = [1, 100, 101, 128, 200, 240, 241, 242, 243, 244, 250, 254, 255]
+        .into_iter()
+        .map(|length| "n".repeat(length))
+        .collect();
+    names.push("\u{e4}".repeat(127));
+    names.push(format!("{}.pak", "n".repeat(251)));
+    for name in &names {
+        for request in [
+            Req::download(server.url("/bytes/5"), folder.join(name)),
+            Req::download(server.url("/bytes/5"), name).below(SORTIE_DIRECTORY_CACHES),
+        ] {
+            let event = host.fetch(&request);
+            assert_eq!(event.ok(200).file_path.as_deref(), folder.join(name).to_str());
+            folder.holds(&[name]);
+            fs::remove_file(folder.join(name)).unwrap();
+        }
+        host.fetch(&Req::download(server.url("/reset?after=100000"), folder.join(name))).failed(SORTIE_ERROR_RECEIVE);
+        folder.holds(&[]);
+        // Another client finds what this one has left.
+        let request = Req::download(resumable.url("/"), folder.join(name)).flags(SORTIE_REQUEST_RESUME);
+        cut.store(true, Ordering::SeqCst);
+        host.fetch(&request).failed(SORTIE_ERROR_RECEIVE);
+        cut.store(false, Ordering::SeqCst);
+        assert_eq!(folder.names().len(), 2, "{:?}", folder.names());
+        Host::new().fetch(&request).ok(206);
+        assert!(fs::read(folder.join(name)).unwrap() == pattern_vec(HALF as usize));
+        folder.holds(&[name]);
+        fs::remove_file(folder.join(name)).unwrap();
+    }
+    // Of two requests for one long name the second is told.
+    let slow = half_server(&gate);
+    let long = folder.join(&"n".repeat(255));
+    let id = half_way(&host, &slow, &long);
+    let second = host.fetch(&Req::download(server.url("/bytes/5"), &long));
+    assert!(second.failed(SORTIE_ERROR_FILE).contains("another request"), "{:?}", second.message);
+    gate.open();
+    host.ended(id).ok(200);
+    for name in ["n".repeat(256), "\u{e4}".repeat(128)] {
+        host.fetch(&Req::download(server.url("/bytes/5"), folder.join(&name))).failed(SORTIE_ERROR_FILE);
+    }
+    folder.holds(&[&"n".repeat(255)]);
+}
+
+#[test]
+#[cfg(unix)]
+fn what_is_hashed_is_what_gets_the_name() {
+    let (gate, host, folder) = (Gate::new(), Host::new(), Folder::new());
+    let server = half_server(&gate);
+    let hash = sha256(&pattern_vec(2 * HALF as usize));
+    for old in [None, Some(b"old")] {
+        let path = folder.join("file");
+        old.into_iter().for_each(|old| fs::write(&path, old).unwrap());
+        let gate_of_this = Gate::new();
+        let server = if old.is_some() { half_server(&gate_of_this) } else { half_server(&gate) };
+        let request = Req::download(server.url("/half"), &path).progress(SORTIE_PROGRESS_DOWNLOAD).sha256(&hash);
+        let id = host.submit(&request);
+        host.await_event(id, |event| event.transferred == HALF);
+        let part = folder.join("file.sortie-part");
+        until("the part", || part.exists());
+        fs::rename(folder.file("evil", b"evil"), &part).unwrap();
+        gate.open();
+        gate_of_this.open();
+        let event = host.ended(id);
+        assert!(event.failed(SORTIE_ERROR_FILE).contains("somebody else"), "{:?}", event.message);
+        assert_eq!(fs::read(&path).ok().as_deref(), old.map(|old| &old[..]));
+        assert_eq!(fs::read(&part).unwrap(), b"evil", "what is not ours is not removed either");
+        fs::remove_file(&part).unwrap();
+    }
+    drop(server);
+    folder.holds(&["file"]);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_part_made_beforehand_by_another_user_is_not_used() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    #[allow(unsafe_code)]
+    // SAFETY: may be called at any time.
+    if unsafe { libc::geteuid() } != 0 {
+        println!("not run as root, which alone can make another user's file");
+        return;
+    }
+    let (server, folder) = (Server::start(), Folder::new());
+    fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o777)).unwrap();
+    let theirs = |name: &str| {
+        let path = folder.file(name, b"");
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o666)).unwrap();
+        chown(&path, Some(54_321), Some(54_321)).unwrap();
+        (File::options().read(true).write(true).open(&path).unwrap(), path)
+    };
+    let (mut of_file, part) = theirs("file.sortie-part");
+    let (mut of_cookies, _) = theirs("cookies.sortie-part");
+    let host = Setup { cookie_file: Some(folder.join("cookies")), ..Setup::default() }.start();
+    let hash = sha256(&pattern_vec(5));
+    for flags in [0, SORTIE_REQUEST_RESUME] {
+        host.fetch(&Req::download(server.url("/bytes/5"), folder.join("file")).sha256(&hash).flags(flags)).ok(200);
+        of_file.write_all(b"rewritten").unwrap();
+        assert_eq!(fs::read(folder.join("file")).unwrap(), pattern_vec(5));
+        assert_ne!(fs::metadata(folder.join("file")).unwrap().uid(), 54_321);
+    }
+    assert_eq!(fs::metadata(&part).unwrap().uid(), 54_321);
+    host.try_set_cookie("http://a.example/", "secret=1; Max-Age=1000").unwrap();
+    host.destroy();
+    let mut seen = String::new();
+    of_cookies.read_to_string(&mut seen).unwrap();
+    assert_eq!(seen, "");
+    let cookies = fs::metadata(folder.join("cookies")).unwrap();
+    assert_eq!((cookies.mode() & 0o777, cookies.uid() == 54_321), (0o600, false));
+    assert!(fs::read_to_string(folder.join("cookies")).unwrap().contains("secret"));
+    folder.holds(&["cookies", "cookies.sortie-part", "file", "file.sortie-part"]);
 }
 
 #[test]

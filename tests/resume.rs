@@ -695,23 +695,271 @@ fn what_cannot_resume_is_refused() {
 }
 
 #[test]
-fn what_lies_where_the_mark_would_is_not_followed() {
+fn a_damaged_mark_is_no_mark() {
     let (origin, host, folder) = (Origin::start(), Host::new(), Folder::new());
-    let target = folder.join("file");
-    for torn in ["", "sortie-resume 1\nurl", "\u{0}\u{1}", &"x".repeat(1 << 20)] {
-        fs::write(folder.join("file.sortie-part"), b"something else").unwrap();
-        fs::write(folder.join("file.sortie-resume"), torn).unwrap();
+    let (target, mark) = (folder.join("file"), folder.join("file.sortie-resume"));
+    broken(&origin, &host, &target);
+    let good = fs::read_to_string(&mark).unwrap();
+    fs::remove_file(folder.join("file.sortie-part")).unwrap();
+    fs::remove_file(&mark).unwrap();
+    let with = |from: &str, to: &str| {
+        let damaged = good.replacen(from, to, 1);
+        assert_ne!(damaged, good);
+        damaged
+    };
+    for damaged in [
+        String::new(),
+        "sortie-resume 1\nurl".to_owned(),
+        "\0".repeat(300),
+        with("version-1", "version\0-1"),
+        with("version-1", "version\r-1"),
+        with("\"version-1\"", "\"version-1\"\r"),
+        with("\"version-1\"", "\"version-1\r\nX-Injected: yes\""),
+        with("\"version-1\"", "W/\"version-1\""),
+        with("version-1", &"x".repeat(100_000)),
+        with("length 1000000", "length 99999999999999999999"),
+        with("length 1000000", "length 18446744073709551615"),
+        with("synced", "sunk"),
+        with("sortie-resume 1", "sortie-resume 9"),
+        good.clone() + &"\nx".repeat(1 << 18),
+        good[..good.len() - 1].to_owned(),
+    ] {
+        fs::write(folder.join("file.sortie-part"), vec![0; 400_000]).unwrap();
+        fs::write(&mark, &damaged).unwrap();
+        origin.ranges();
         host.fetch(&resuming(origin.url(), &target)).ok(200);
+        assert_eq!(origin.ranges(), [None], "one request for the whole: {damaged:.100}");
         whole(&target);
         folder.holds(&["file"]);
+        fs::remove_file(&target).unwrap();
     }
+}
+
+#[test]
+fn what_is_not_ours_stays_as_it_is() {
+    let (origin, host, folder) = (Origin::start(), Host::new(), Folder::new());
+    let (target, mark) = (folder.join("file"), folder.join("file.sortie-resume"));
+    for theirs in ["a program's own", "\0\u{1}", &"x".repeat(1 << 20)] {
+        fs::write(&mark, theirs).unwrap();
+        host.fetch(&Req::download(origin.url(), &target)).ok(200);
+        whole(&target);
+        host.fetch(&resuming(origin.url(), &target)).ok(200);
+        // Then a download that breaks off leaves nothing, since nothing could say what it is a part of.
+        origin.set(|behaviour| behaviour.cut = Some(400_000));
+        host.fetch(&resuming(origin.url(), &target)).failed(SORTIE_ERROR_RECEIVE);
+        host.fetch(&Req::download(origin.url(), &target)).failed(SORTIE_ERROR_RECEIVE);
+        origin.set(|_| ());
+        whole(&target);
+        folder.holds(&["file", "file.sortie-resume"]);
+        assert!(fs::read(&mark).unwrap() == theirs.as_bytes());
+    }
+    fs::remove_file(&mark).unwrap();
     #[cfg(unix)]
     {
-        let secret = folder.file("secret", b"untouched");
-        std::os::unix::fs::symlink(&secret, folder.join("file.sortie-resume")).unwrap();
-        host.fetch(&resuming(origin.url(), &target)).failed(SORTIE_ERROR_FILE);
-        assert_eq!(fs::read(&secret).unwrap(), b"untouched");
+        use std::os::unix::fs::symlink;
+        let secret = folder.file("secret", b"sortie-resume 1\n");
+        let put: [fn(&Path, &Path) -> std::io::Result<()>; 3] =
+            [|from, to| symlink(from, to), |from, to| fs::hard_link(from, to), |_, to| fs::create_dir(to)];
+        for place in ["file.sortie-resume", "file.sortie-mark", "file.sortie-part"] {
+            for put in put {
+                let place = folder.join(place);
+                put(&secret, &place).unwrap();
+                for request in [resuming(origin.url(), &target), Req::download(origin.url(), &target)] {
+                    host.fetch(&request).ok(200);
+                    whole(&target);
+                    assert_eq!(fs::read(&secret).unwrap(), b"sortie-resume 1\n");
+                    assert!(place.symlink_metadata().is_ok(), "it is still there");
+                    assert_eq!(folder.names().len(), 3, "{:?}", folder.names());
+                }
+                fs::remove_file(&place).or_else(|_| fs::remove_dir(&place)).unwrap();
+            }
+        }
     }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_part_that_others_can_have_written_to_is_not_gone_on_with() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    let (origin, host, folder) = (Origin::start(), Host::new(), Folder::new());
+    let (target, part) = (folder.join("file"), folder.join("file.sortie-part"));
+    let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+    let set = |path: &Path, mode| fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    for which in [&part, &folder.join("file.sortie-resume")] {
+        broken(&origin, &host, &target);
+        assert_eq!(mode(&part), 0o600);
+        set(which, 0o622);
+        host.fetch(&resuming(origin.url(), &target)).ok(200);
+        assert_eq!(origin.ranges(), [None]);
+        whole(&target);
+        folder.holds(&["file"]);
+        fs::remove_file(&target).unwrap();
+    }
+    // To read it harms nobody: it is closed to others, and gone on with.
+    broken(&origin, &host, &target);
+    set(&part, 0o644);
+    host.fetch(&resuming(origin.url(), &target)).ok(206);
+    whole(&target);
+    fs::remove_file(&target).unwrap();
+    // Only root can say that a file is another's.
+    // SAFETY: may be called at any time.
+    if unsafe { libc::geteuid() } != 0 {
+        println!("not run as root: the parts of another user are left out");
+        return;
+    }
+    const OTHER: u32 = 54_321;
+    broken(&origin, &host, &target);
+    chown(&part, Some(OTHER), Some(OTHER)).unwrap();
+    let (theirs, inode) = (fs::read(&part).unwrap(), fs::metadata(&part).unwrap().ino());
+    host.fetch(&resuming(origin.url(), &target).sha256(&sha256(&pattern_vec(SIZE as usize)))).ok(200);
+    assert_eq!(origin.ranges(), [None]);
+    whole(&target);
+    assert_ne!(fs::metadata(&target).unwrap().uid(), OTHER);
+    assert_eq!(fs::metadata(&part).unwrap().ino(), inode);
+    assert!(fs::read(&part).unwrap() == theirs, "what another user has put there is not ours to touch");
+    fs::remove_file(&part).unwrap();
+    // A mark of another user says nothing.
+    broken(&origin, &host, &target.with_file_name("second"));
+    chown(folder.join("second.sortie-resume"), Some(OTHER), Some(OTHER)).unwrap();
+    host.fetch(&resuming(origin.url(), &folder.join("second"))).ok(200);
+    assert_eq!(origin.ranges(), [None]);
+}
+
+#[test]
+fn a_mark_is_written_by_rename() {
+    let (origin, host, folder) = (Origin::start(), Host::new(), Folder::new());
+    let (target, mark) = (folder.join("file"), folder.join("file.sortie-resume"));
+    broken(&origin, &host, &target);
+    // Somebody holds on to the mark by another name.
+    fs::hard_link(&mark, folder.join("copy")).unwrap();
+    let copy = fs::read(folder.join("copy")).unwrap();
+    fs::remove_file(&mark).unwrap();
+    fs::copy(folder.join("copy"), &mark).unwrap();
+    let mut open = fs::File::open(&mark).unwrap();
+    origin.set(|behaviour| (behaviour.cut, behaviour.tag) = (Some(100_000), Some("\"version-2\"")));
+    host.fetch(&resuming(origin.url(), &target)).failed(SORTIE_ERROR_RECEIVE);
+    let mut old = Vec::new();
+    std::io::Read::read_to_end(&mut open, &mut old).unwrap();
+    assert_eq!((&old, fs::read(folder.join("copy")).unwrap()), (&copy, copy.clone()));
+    assert!(fs::read_to_string(&mark).unwrap().contains("version-2"));
+}
+
+/// A child that fork() has made, which does nothing but hold on to what it has inherited, until this is let go of.
+#[cfg(unix)]
+struct Forked(Option<std::io::PipeWriter>, libc::pid_t);
+
+#[cfg(unix)]
+impl Forked {
+    fn new() -> Forked {
+        use std::os::fd::AsRawFd;
+        let (reader, writer) = std::io::pipe().unwrap();
+        // SAFETY: the child calls only what may be called there, and never returns.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            // SAFETY: descriptors that are open, and a buffer of a byte.
+            unsafe {
+                libc::close(writer.as_raw_fd());
+                libc::read(reader.as_raw_fd(), [0_u8].as_mut_ptr().cast(), 1);
+                libc::_exit(0);
+            }
+        }
+        assert!(pid > 0);
+        Forked(Some(writer), pid)
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Forked {
+    fn drop(&mut self) {
+        drop(self.0.take());
+        // SAFETY: a child of this process that nobody else waits for.
+        unsafe { libc::waitpid(self.1, std::ptr::null_mut(), 0) };
+    }
+}
+
+/// Sends 600,000 bytes of a file and then nothing, or the rest.
+fn half(gate: &Gate) -> Server {
+    let gate = gate.clone();
+    Server::builder()
+        .handler(move |request, conn| {
+            if request.header("Range").is_some() {
+                return answer(&Behaviour::default(), request, conn).map(Some);
+            }
+            conn.write(format!("HTTP/1.1 200 OK\r\nETag: {TAG}\r\nContent-Length: {SIZE}\r\n\r\n").as_bytes())?;
+            conn.write_pattern(0, 600_000)?;
+            conn.wait_at(&gate)?;
+            Ok(Some(Outcome::Close))
+        })
+        .start()
+}
+
+#[test]
+#[cfg(unix)]
+fn a_forked_child_keeps_no_lock_that_its_parent_lets_go_of() {
+    let (gate, folder) = (Gate::new(), Folder::new());
+    let server = half(&gate);
+    let target = folder.join("file");
+    let setup = Setup { cache_directory: Some(folder.join("cache")), ..Setup::default() };
+    let host = setup.start();
+    let request = resuming(server.url("/file"), &target).progress(SORTIE_PROGRESS_DOWNLOAD);
+    let id = host.submit(&request);
+    host.await_event(id, |event| event.transferred >= 600_000);
+    let child = Forked::new();
+    host.cancel(id);
+    host.ended(id).failed(SORTIE_ERROR_CANCELLED);
+    host.fetch(&request).ok(206);
+    whole(&target);
+    host.destroy();
+    setup.start().destroy();
+    gate.open();
+    drop(child);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_forked_child_keeps_no_lock_of_a_parent_that_was_killed() {
+    use std::io::{BufRead, BufReader};
+    const URL: &str = "SORTIE_TEST_URL";
+    const TARGETS: &str = "SORTIE_TEST_FOLDER";
+    let setup = |folder: &Path| Setup { cache_directory: Some(folder.join("cache")), ..Setup::default() };
+    if let (Ok(url), Ok(targets)) = (std::env::var(URL), std::env::var(TARGETS)) {
+        let host = setup(Path::new(&targets)).start();
+        let target = Path::new(&targets).join("file");
+        let id = host.submit(&resuming(url, &target).progress(SORTIE_PROGRESS_DOWNLOAD));
+        host.await_event(id, |event| event.transferred >= 600_000);
+        let part = target.with_file_name("file.sortie-part");
+        until("bytes on the disk", || fs::metadata(&part).is_ok_and(|found| found.len() > 0));
+        // The child ends when its standard input does.
+        // SAFETY: the child calls only what may be called there, and never returns.
+        if unsafe { libc::fork() } == 0 {
+            let forked = b"forked\n";
+            // SAFETY: standard input and output are open, and buffers of these sizes.
+            unsafe {
+                libc::write(1, forked.as_ptr().cast(), forked.len());
+                libc::read(0, [0_u8].as_mut_ptr().cast(), 1);
+                libc::_exit(0);
+            }
+        }
+        loop {
+            std::thread::park();
+        }
+    }
+    let (gate, folder) = (Gate::new(), Folder::new());
+    let server = half(&gate);
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["a_forked_child_keeps_no_lock_of_a_parent_that_was_killed", "--exact", "--nocapture"]);
+    child.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = child.env(URL, server.url("/file")).env(TARGETS, folder.path()).spawn().unwrap();
+    let mut grandchild = child.stdin.take();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().ends_with("forked")), "the child ended early");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let host = setup(folder.path()).start();
+    host.fetch(&resuming(server.url("/file"), &folder.join("file"))).ok(206);
+    whole(&folder.join("file"));
+    gate.open();
+    drop(grandchild.take());
 }
 
 /// Kills a process that downloads 200 files, again and again at random moments, until all are there.

@@ -681,23 +681,49 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn a_part_that_leads_elsewhere_is_refused() {
+    fn what_has_a_part_s_name_and_is_none_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let other = folder.path().join("other");
         std::fs::write(&other, "precious").unwrap();
         std::os::unix::fs::symlink("other", folder.path().join("a.sortie-part")).unwrap();
         std::fs::hard_link(&other, folder.path().join("b.sortie-part")).unwrap();
-        for name in ["a", "b"] {
-            assert_eq!(
-                Part::create(&location(&folder, name), Expected::default()).err().unwrap().kind,
-                ErrorKind::File,
-                "{name}"
-            );
+        std::fs::create_dir(folder.path().join("c.sortie-part")).unwrap();
+        std::os::unix::net::UnixListener::bind(folder.path().join("d.sortie-part")).unwrap();
+        let before = names(&folder);
+        for name in ["a", "b", "c", "d"] {
+            let mut part = Part::create(&location(&folder, name), Expected::default()).unwrap();
+            part.write(b"whole").unwrap();
+            part.commit(false).unwrap();
+            assert_eq!(std::fs::read(folder.path().join(name)).unwrap(), b"whole");
+            std::fs::remove_file(folder.path().join(name)).unwrap();
+            Part::create(&location(&folder, name), Expected::default()).unwrap().discard(false);
         }
-        assert_eq!(std::fs::read(&other).unwrap(), b"precious");
-        std::fs::write(folder.path().join("c.sortie-part"), "left by a killed process").unwrap();
-        Part::create(&location(&folder, "c"), Expected::default()).unwrap().commit(false).unwrap();
-        assert_eq!(std::fs::read(folder.path().join("c")).unwrap(), b"");
+        assert_eq!((names(&folder), std::fs::read(&other).unwrap()), (before, b"precious".to_vec()));
+        std::fs::write(folder.path().join("e.sortie-part"), "left by a killed process").unwrap();
+        Part::create(&location(&folder, "e"), Expected::default()).unwrap().commit(false).unwrap();
+        assert_eq!(std::fs::read(folder.path().join("e")).unwrap(), b"");
+        assert!(!folder.path().join("e.sortie-part").exists());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_was_put_in_a_part_s_place_is_neither_named_nor_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("a"), "old").unwrap();
+        let swapped = || {
+            let mut part = Part::create(&location(&folder, "a"), Expected::default()).unwrap();
+            part.write(b"new").unwrap();
+            std::fs::write(at("other"), "not ours").unwrap();
+            std::fs::rename(at("other"), at("a.sortie-part")).unwrap();
+            part
+        };
+        let failure = swapped().commit(false).unwrap_err();
+        assert!(failure.kind == ErrorKind::File && failure.message.contains("somebody else"), "{failure}");
+        std::fs::remove_file(at("a.sortie-part")).unwrap();
+        swapped().discard(false);
+        assert_eq!(std::fs::read(at("a.sortie-part")).unwrap(), b"not ours");
+        assert_eq!(std::fs::read(at("a")).unwrap(), b"old");
     }
 
     #[test]

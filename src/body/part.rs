@@ -4,33 +4,46 @@
 //! One that may be gone on with later has a second file beside it, `NAME.sortie-resume`, that says what it is a part of:
 //! see [`Mark`]. Files below a base directory are reached through that directory's handle, which no name and no link leads
 //! out of.
+//!
+//! Others may write to the folder, and have put there what they like. So a part is made anew, for its owner alone, and what
+//! is hashed, written and renamed is the open file: before a name is used, it is looked whether it still leads there. Only a
+//! request that goes on with a part uses one that it finds, if nobody else can have written to it. What is not ours is left
+//! alone; a part whose name is taken by such a thing gets another.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
+use sha2::{Digest, Sha256};
 
 use super::disk::Location;
 use super::integrity::{Expected, Hasher};
-use super::resume::{Left, Mark, Resumable, Start};
+use super::resume::{self, Left, Mark, Resumable, Start};
 use crate::error::{ErrorKind, Failure};
 use crate::files::{self, Links};
+use crate::lock::Locked;
 use crate::text::Text;
 
 /// What a file is called while it is being written.
 pub(crate) const PART_SUFFIX: &str = ".sortie-part";
-/// What says how to go on with it.
+/// What says how to go on with it, and what that is called while it is being written.
 const MARK_SUFFIX: &str = ".sortie-resume";
-/// The most that such a file says.
-const MAX_MARK: u64 = 256 << 10;
+const NEW_MARK_SUFFIX: &str = ".sortie-mark";
+/// What stands for a long name in these.
+const STAND_IN_SUFFIX: &str = ".sortie-name";
+/// The longest name that they begin with, in bytes: some file systems take no more than 143 in all.
+const MAX_STEM: usize = 100;
 /// How often a part is looked at again because others renamed it.
 const MAX_TRIES: usize = 8;
 /// After how many bytes a file that may be gone on with is forced to the disk.
 const SYNC_EVERY: u64 = 64 << 20;
 /// How much of what was there before is hashed at a time.
 const HASH_SLICE: usize = 1 << 20;
+/// Permissions that let others than the owner write.
+#[cfg(unix)]
+const OTHERS_WRITE: u32 = 0o022;
 
 /// What went wrong with a file, in words that name it.
 pub(super) fn failure(verb: &str, path: &Path, error: &io::Error) -> Failure {
@@ -57,18 +70,56 @@ pub(super) fn folder(location: &Location, make_missing: bool) -> io::Result<(Dir
     Ok((base.open_dir(parent)?, name))
 }
 
+/// What the files beside a target are called.
+struct Names {
+    part: PathBuf,
+    mark: PathBuf,
+    new_mark: PathBuf,
+}
+
+impl Names {
+    /// The same for each request to one target, in whichever process: a part is found again by its name.
+    fn beside(target: &Path) -> Names {
+        let bytes = target.as_os_str().as_encoded_bytes();
+        let stem = if bytes.len() <= MAX_STEM {
+            target.as_os_str().to_owned()
+        } else {
+            // No target can have such a name, so its files are not another's.
+            let hash: String = Sha256::digest(bytes).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+            (hash + STAND_IN_SUFFIX).into()
+        };
+        let with = |suffix: &str| {
+            let mut name = stem.clone();
+            name.push(suffix);
+            PathBuf::from(name)
+        };
+        Names { part: with(PART_SUFFIX), mark: with(MARK_SUFFIX), new_mark: with(NEW_MARK_SUFFIX) }
+    }
+
+    /// A name that nobody can have taken beforehand.
+    fn at_random() -> io::Result<PathBuf> {
+        let random = getrandom::u64().map_err(|error| io::Error::other(error.to_string()))?;
+        Ok(PathBuf::from(format!("{random:016x}{PART_SUFFIX}")))
+    }
+}
+
 /// A file that is being written.
 pub(super) struct Part {
     folder: Dir,
+    /// What it is called now.
     part: PathBuf,
+    /// What it is to be called.
     name: PathBuf,
     pub(super) full: PathBuf,
-    mark_file: PathBuf,
-    file: File,
+    mark: PathBuf,
+    new_mark: PathBuf,
+    file: Locked,
     written: u64,
     hash: Option<Hash>,
     /// How it may be gone on with.
     resume: Option<Resume>,
+    /// Nobody but its owner may read it, also once it has its name.
+    private: bool,
     /// It was not there before.
     made: bool,
     /// What was there before is no more.
@@ -101,12 +152,6 @@ impl Part {
     pub(super) fn create_private(location: &Location) -> Result<Part, Failure> {
         let mut part = Part::open(location, Expected::default(), None, true)?;
         part.begin(Start::default())?;
-        // It may have been left by a killed process.
-        #[cfg(unix)]
-        {
-            let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-            part.file.set_permissions(owner_only).map_err(|error| part.failure("write", &error))?;
-        }
         Ok(part)
     }
 
@@ -116,7 +161,7 @@ impl Part {
         expected: Expected,
         wanted: Resumable,
     ) -> Result<(Part, Option<Left>), Failure> {
-        let mut part = Part::open(location, expected, Some(wanted), false)?;
+        let part = Part::open(location, expected, Some(wanted), false)?;
         let left = part.left();
         Ok((part, left))
     }
@@ -145,44 +190,31 @@ impl Part {
         private: bool,
     ) -> io::Result<Part> {
         let (folder, name) = folder(location, true)?;
-        if folder.symlink_metadata(&name).is_ok_and(|metadata| metadata.is_dir()) {
-            return Err(io::Error::new(io::ErrorKind::IsADirectory, "a directory has that name"));
-        }
-        let beside = |suffix: &str| {
-            let mut beside = name.clone().into_os_string();
-            beside.push(suffix);
-            PathBuf::from(beside)
+        check_target(&folder, &name)?;
+        let Names { part, mark, new_mark } = Names::beside(&name);
+        let Opened { file, part, made, own_name } = open_part(&folder, part, wanted.is_some())?;
+        let part = Part {
+            folder,
+            part,
+            name,
+            full: full.to_owned(),
+            mark,
+            new_mark,
+            file,
+            written: 0,
+            hash: expected.hasher().map(|hasher| Hash { hasher, upto: 0 }),
+            // One under a random name would not be found again.
+            resume: wanted.filter(|_| own_name).map(|wanted| Resume { wanted, mark: None }),
+            private,
+            made,
+            begun: false,
+            whole: None,
         };
-        let (part, mark_file) = (beside(PART_SUFFIX), beside(MARK_SUFFIX));
-        for _ in 0..MAX_TRIES {
-            let (file, made) = open_part(&folder, &part, private)?;
-            match usable(&folder, &part, &file) {
-                Ok(true) => {
-                    return Ok(Part {
-                        folder,
-                        part,
-                        name,
-                        full: full.to_owned(),
-                        mark_file,
-                        file,
-                        written: 0,
-                        hash: expected.hasher().map(|hasher| Hash { hasher, upto: 0 }),
-                        resume: wanted.map(|wanted| Resume { wanted, mark: None }),
-                        made,
-                        begun: false,
-                        whole: None,
-                    });
-                }
-                Ok(false) => {}
-                Err(error) => {
-                    if made {
-                        let _ = folder.remove_file(&part);
-                    }
-                    return Err(error);
-                }
-            }
+        if part.resume.is_none() && own_name {
+            // An earlier request's, which would lie about this one; should it stay, its hash or its length tells.
+            let _ = part.remove_mark();
         }
-        Err(io::Error::new(io::ErrorKind::WouldBlock, "others keep taking its part"))
+        Ok(part)
     }
 
     fn failure(&self, verb: &str, error: &io::Error) -> Failure {
@@ -190,16 +222,35 @@ impl Part {
     }
 
     /// What an earlier request has left that this one may go on with.
-    fn left(&mut self) -> Option<Left> {
-        let resume = self.resume.as_mut()?;
+    fn left(&self) -> Option<Left> {
+        let resume = self.resume.as_ref()?;
+        match self.beside() {
+            Beside::Ours(Some(mark)) => mark.left(&resume.wanted, self.file.metadata().ok()?.len()),
+            Beside::Ours(None) | Beside::Nothing | Beside::Foreign => None,
+        }
+    }
+
+    /// Looks at what has the mark's name.
+    fn beside(&self) -> Beside {
+        match self.folder.symlink_metadata(&self.mark) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Beside::Nothing,
+            Ok(found) if found.is_file() => {}
+            Ok(_) | Err(_) => return Beside::Foreign,
+        }
         let mut options = OpenOptions::new();
         options.read(true);
         no_waiting(&mut options, Links::Refuse);
-        let file = self.folder.open_with(&self.mark_file, &options).ok()?.into_std();
+        let Ok(file) = self.folder.open_with(&self.mark, &options) else { return Beside::Foreign };
+        let file = file.into_std();
+        let (Ok(found), Ok(own)) = (file.metadata(), self.file.metadata()) else { return Beside::Foreign };
+        if !is_made_like(&found, &own) {
+            return Beside::Foreign;
+        }
         let mut bytes = Vec::new();
-        file.take(MAX_MARK).read_to_end(&mut bytes).ok()?;
-        let mark = Mark::parse(&bytes)?;
-        mark.left(&resume.wanted, self.file.metadata().ok()?.len())
+        if file.take(resume::MAX_MARK + 1).read_to_end(&mut bytes).is_err() || !resume::is_mark(&bytes) {
+            return Beside::Foreign;
+        }
+        Beside::Ours(Mark::parse(&bytes).filter(|_| !is_open_to_others(&found, &own)))
     }
 
     /// The response has come: cuts off what is of no use, to write from where it starts.
@@ -211,30 +262,62 @@ impl Part {
             // What was forced to the disk before is not known here, nor does it matter much.
             resume.mark = validator.map(|validator| Mark::new(&resume.wanted, validator, length, 0));
         }
-        let begun = self.file.set_len(offset).and_then(|()| self.file.seek(SeekFrom::Start(offset)));
+        let begun = self.file.set_len(offset).and_then(|()| (&*self.file).seek(SeekFrom::Start(offset)));
         begun.and_then(|_| self.write_mark()).map_err(|error| self.failure("write", &error))
     }
 
     /// Writes what says how to go on, or removes it if there is no going on.
     fn write_mark(&mut self) -> io::Result<()> {
         let Some(mark) = self.resume.as_ref().and_then(|resume| resume.mark.as_ref()) else {
-            // Another download's would lie about this one.
-            return match self.folder.remove_file(&self.mark_file) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-                _ => Ok(()),
-            };
+            return self.remove_mark();
         };
+        // In one rename, so that it is never half a one.
+        let written = match self.beside() {
+            Beside::Foreign => None,
+            Beside::Nothing | Beside::Ours(_) => self.open_new_mark()?,
+        };
+        let Some(mut file) = written else {
+            // What has its name is somebody else's: then there is no going on.
+            self.resume = None;
+            return Ok(());
+        };
+        let placed =
+            file.write_all(&mark.encode()).and_then(|()| self.folder.rename(&self.new_mark, &self.folder, &self.mark));
+        if placed.is_err() {
+            let _ = self.folder.remove_file(&self.new_mark);
+        }
+        placed
+    }
+
+    /// Makes the file that becomes the mark; `None` if something of somebody else's has its name. Nobody else makes one: this
+    /// part's lock is held. Its URL may be signed, so only its owner may read it.
+    fn open_new_mark(&self) -> io::Result<Option<File>> {
+        match make(&self.folder, &self.new_mark, 0o600) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => return made.map(Some),
+        }
+        // A killed process has left it, or it is not ours.
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
+        options.read(true);
         no_waiting(&mut options, Links::Refuse);
-        // Its URL may be signed.
-        #[cfg(unix)]
-        cap_std::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        self.folder.open_with(&self.mark_file, &options)?.into_std().write_all(&mark.encode())
+        let own = self.file.metadata()?;
+        let found = self.folder.open_with(&self.new_mark, &options).and_then(|file| file.into_std().metadata());
+        if !found.is_ok_and(|found| is_made_like(&found, &own)) {
+            return Ok(None);
+        }
+        self.folder.remove_file(&self.new_mark)?;
+        make(&self.folder, &self.new_mark, 0o600).map(Some)
+    }
+
+    fn remove_mark(&self) -> io::Result<()> {
+        match self.beside() {
+            Beside::Nothing | Beside::Foreign => Ok(()),
+            Beside::Ours(_) => self.folder.remove_file(&self.mark),
+        }
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        self.file.write_all(bytes).map_err(|error| self.failure("write", &error))?;
+        (&*self.file).write_all(bytes).map_err(|error| self.failure("write", &error))?;
         if let Some(hash) = self.hash.as_mut().filter(|hash| hash.upto == self.written) {
             hash.hasher.feed(bytes);
             hash.upto += bytes.len() as u64;
@@ -268,9 +351,10 @@ impl Part {
         let length = usize::try_from(self.written - hash.upto).unwrap_or(HASH_SLICE).min(HASH_SLICE);
         let mut slice = vec![0; length];
         let mut read = || {
-            self.file.seek(SeekFrom::Start(hash.upto))?;
-            self.file.read_exact(&mut slice)?;
-            self.file.seek(SeekFrom::Start(self.written))
+            let mut file = &*self.file;
+            file.seek(SeekFrom::Start(hash.upto))?;
+            file.read_exact(&mut slice)?;
+            file.seek(SeekFrom::Start(self.written))
         };
         read().map_err(|error| failure("read", &self.full, &error))?;
         hash.hasher.feed(&slice);
@@ -284,17 +368,7 @@ impl Part {
             self.remove();
             return Err(failure);
         }
-        let name = || {
-            if sync {
-                self.file.sync_data()?;
-            }
-            if self.resume.is_some() {
-                // Before the rename: who is killed between the two fetches the file again, and leaves nothing behind.
-                let _ = self.folder.remove_file(&self.mark_file);
-            }
-            self.folder.rename(&self.part, &self.folder, &self.name)
-        };
-        match name() {
+        match self.take_name(sync) {
             Ok(()) => Ok(Text::from(self.full.to_string_lossy().into_owned())),
             Err(error) => {
                 let failure = self.failure("write", &error);
@@ -305,6 +379,68 @@ impl Part {
             }
         }
     }
+
+    fn take_name(&self, sync: bool) -> io::Result<()> {
+        let target = check_target(&self.folder, &self.name)?;
+        if !self.private {
+            self.open_up(target.as_ref());
+        }
+        if sync {
+            self.file.sync_all()?;
+        }
+        if !still_named(&self.folder, &self.part, &self.file)? {
+            return Err(io::Error::other("somebody else has renamed or removed what was written"));
+        }
+        if self.resume.is_some() {
+            // Before the rename: who is killed between the two fetches the file again, and leaves nothing behind.
+            let _ = self.remove_mark();
+        }
+        self.folder.rename(&self.part, &self.folder, &self.name)?;
+        // Names can change between two calls: where others may write to the folder, this shows what came of it.
+        if still_named(&self.folder, &self.name, &self.file)? {
+            return Ok(());
+        }
+        Err(io::Error::other("somebody else has replaced it at the same moment"))
+    }
+
+    /// Gives a file that only its owner could read the permissions that it is to have: those of the file that it replaces, or
+    /// those of any new file. What a file system does not take of them is left out.
+    #[cfg(unix)]
+    fn open_up(&self, target: Option<&cap_std::fs::Metadata>) {
+        use cap_std::fs::MetadataExt as _;
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt, fchown};
+        const ALL: u32 = 0o777;
+        let Ok(own) = self.file.metadata() else { return };
+        // Another's file may have been put there for its permissions, unless the folder is that one's as well.
+        let folder = self.folder.dir_metadata();
+        let counts = |found: &cap_std::fs::Metadata| {
+            found.uid() == own.uid() || folder.as_ref().is_ok_and(|folder| folder.uid() == found.uid())
+        };
+        let mode = match target.filter(|found| found.is_file() && counts(found)) {
+            Some(found) => {
+                let (owner, group) = (found.uid(), found.gid());
+                let same = (owner, group) == (own.uid(), own.gid());
+                let kept = same
+                    || fchown(&*self.file, Some(owner), Some(group)).is_ok()
+                    || group == own.gid()
+                    || fchown(&*self.file, None, Some(group)).is_ok();
+                let mode = found.mode() & ALL;
+                // Another group may do what all may.
+                if kept { mode } else { mode & (0o707 | ((mode << 3) & 0o070)) }
+            }
+            None => match sample(&self.folder, 0o666) {
+                Ok(new) => new.mode() & ALL,
+                Err(_) => return,
+            },
+        };
+        if own.mode() & ALL != mode {
+            let _ = self.file.set_permissions(std::fs::Permissions::from_mode(mode));
+        }
+    }
+
+    /// Elsewhere a file gets its permissions from its folder.
+    #[cfg(not(unix))]
+    fn open_up(&self, _: Option<&cap_std::fs::Metadata>) {}
 
     /// Lets go of it: one that may be gone on with stays, any other is removed. In haste, nothing is forced to the disk.
     pub(super) fn discard(mut self, in_haste: bool) {
@@ -321,57 +457,160 @@ impl Part {
     /// Removes it, whatever it is.
     pub(super) fn remove(self) {
         // They can only be gone already, with their folder.
-        let _ = self.folder.remove_file(&self.part);
+        let _ = self.unlink();
         if self.resume.is_some() {
-            let _ = self.folder.remove_file(&self.mark_file);
+            let _ = self.remove_mark();
         }
+    }
+
+    /// Removes its name, if it still has it.
+    fn unlink(&self) -> io::Result<()> {
+        if still_named(&self.folder, &self.part, &self.file)? {
+            self.folder.remove_file(&self.part)?;
+        }
+        Ok(())
     }
 }
 
-/// Opens the file to write to: a new one, or one that a killed process has left. Tells whether it is new.
-fn open_part(folder: &Dir, part: &Path, private: bool) -> io::Result<(File, bool)> {
+/// What has a mark's name.
+enum Beside {
+    Nothing,
+    /// A mark, unless it is damaged or somebody else can have written to it.
+    Ours(Option<Mark>),
+    Foreign,
+}
+
+/// Looks at what a file would replace, and refuses it if that is no file.
+fn check_target(folder: &Dir, name: &Path) -> io::Result<Option<cap_std::fs::Metadata>> {
+    let found = match folder.symlink_metadata(name) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if found.is_file() || found.is_symlink() {
+        return Ok(Some(found));
+    }
+    if found.is_dir() {
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, "a directory has that name"));
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "a device, a pipe or a socket has that name"))
+}
+
+/// A part that is open and locked.
+struct Opened {
+    file: Locked,
+    part: PathBuf,
+    made: bool,
+    /// It has the name by which it is found again.
+    own_name: bool,
+}
+
+/// Makes a part, or opens the one that is there to go on with it.
+fn open_part(folder: &Dir, part: PathBuf, going_on: bool) -> io::Result<Opened> {
+    for _ in 0..MAX_TRIES {
+        let made = match make(folder, &part, 0o600) {
+            Ok(file) => Some(file),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => None,
+            Err(error) => return Err(error),
+        };
+        if let Some(file) = made {
+            let file = Locked::take(file)?;
+            if still_named(folder, &part, &file)? {
+                return Ok(Opened { file, part, made: true, own_name: true });
+            }
+            continue;
+        }
+        let Some((file, was_open_to_others)) = open_found(folder, &part)? else {
+            let part = Names::at_random()?;
+            let file = Locked::take(make(folder, &part, 0o600)?)?;
+            return Ok(Opened { file, part, made: true, own_name: false });
+        };
+        let file = Locked::take(file)?;
+        // Whoever held the lock may have renamed the file to its target meanwhile: that one must not be touched.
+        if !still_named(folder, &part, &file)? {
+            continue;
+        }
+        if going_on && !was_open_to_others {
+            close_to_others(&file);
+            return Ok(Opened { file, part, made: false, own_name: true });
+        }
+        // A killed process has left it. The next try makes a new one, which nobody has open.
+        folder.remove_file(&part)?;
+    }
+    Err(io::Error::new(io::ErrorKind::WouldBlock, "others keep taking its part"))
+}
+
+/// Makes a file that was not there.
+fn make(folder: &Dir, name: &Path, mode: u32) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true);
     #[cfg(unix)]
-    if private {
-        cap_std::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    }
+    cap_std::fs::OpenOptionsExt::mode(&mut options, mode);
     #[cfg(not(unix))]
-    let _ = private;
-    match folder.open_with(part, &options) {
-        Ok(file) => return Ok((file.into_std(), true)),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(error),
-    }
+    let _ = mode;
+    Ok(folder.open_with(name, &options)?.into_std())
+}
+
+/// Opens what has a part's name, if it is ours: a regular file with a single name, made by us as far as can be told. Tells
+/// whether others can have opened it to write to it.
+fn open_found(folder: &Dir, part: &Path) -> io::Result<Option<(File, bool)>> {
+    let is_file = folder.symlink_metadata(part).is_ok_and(|found| found.is_file());
     let mut options = OpenOptions::new();
     options.read(true).write(true);
     no_waiting(&mut options, Links::Refuse);
-    Ok((folder.open_with(part, &options)?.into_std(), false))
+    let Some(Ok(file)) = is_file.then(|| folder.open_with(part, &options)) else { return Ok(None) };
+    let file = file.into_std();
+    let (found, own) = (file.metadata()?, sample(folder, 0o600)?);
+    Ok(is_made_like(&found, &own).then(|| (file, is_open_to_others(&found, &own))))
 }
 
-/// Locks a part. `false`: it is no longer what has its name, and another try is due.
-fn usable(folder: &Dir, part: &Path, file: &File) -> io::Result<bool> {
-    if !is_plain(&file.metadata()?) {
-        let what = "what has its part's name is not a regular file of its own";
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
-    }
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
-        // A file system without locks: nothing can be told of others there.
-        Err(TryLockError::Error(_)) => {}
-    }
-    // Whoever held the lock may have renamed the file to its target meanwhile: that one must not be touched.
-    still_named(folder, part, file)
-}
-
-/// Whether a file is a regular one with a single name: emptying it empties nothing else.
-fn is_plain(metadata: &std::fs::Metadata) -> bool {
+/// Lets nobody but its owner open a part.
+fn close_to_others(part: &File) {
     #[cfg(unix)]
-    let single = std::os::unix::fs::MetadataExt::nlink(metadata) <= 1;
+    {
+        // Some file systems have the same permissions for all files.
+        let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        let _ = part.set_permissions(owner_only);
+    }
     #[cfg(not(unix))]
-    let single = true;
-    metadata.is_file() && single
+    let _ = part;
+}
+
+/// Whether a file is a regular one with a single name whose owner is that of a file of ours.
+fn is_made_like(found: &Metadata, own: &Metadata) -> bool {
+    #[cfg(unix)]
+    let alike = {
+        use std::os::unix::fs::MetadataExt;
+        found.nlink() <= 1 && found.uid() == own.uid()
+    };
+    #[cfg(not(unix))]
+    let (alike, _) = (true, own);
+    alike && found.is_file()
+}
+
+/// Whether more may write to a file than to one of ours that is made for its owner alone. On some file systems all files have
+/// the same permissions.
+fn is_open_to_others(found: &Metadata, own: &Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        found.mode() & !own.mode() & OTHERS_WRITE != 0
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (found, own);
+        false
+    }
+}
+
+/// What a new file of ours is like in a folder: its owner, and what the process and the folder make of these permissions.
+/// Asking for the process's alone would change them for a moment.
+fn sample(folder: &Dir, mode: u32) -> io::Result<Metadata> {
+    let name = Names::at_random()?;
+    let made = make(folder, &name, mode)?;
+    let metadata = made.metadata();
+    folder.remove_file(&name)?;
+    metadata
 }
 
 /// As [`files::open`] does below a base directory.

@@ -6,9 +6,16 @@ use std::time::Duration;
 
 use crate::headers::Headers;
 
-/// What says that a mark was written whole, and by whom.
+/// What every mark begins with, and what this version's says: that it was written whole, and by whom.
+const PREFIX: &[u8] = b"sortie-resume ";
 const FIRST_LINE: &str = "sortie-resume 1";
 const LAST_LINE: &str = "end";
+/// The most that a mark says.
+pub(super) const MAX_MARK: u64 = 256 << 10;
+/// The longest validator that is kept.
+const MAX_VALIDATOR: usize = 4 << 10;
+/// The longest name of a start of the machine.
+const MAX_BOOT: usize = 64;
 /// How much older than its response a file has to be for its date to tell it from a newer one.
 const SETTLED: Duration = Duration::from_secs(60);
 
@@ -76,15 +83,27 @@ impl Mark {
         bytes
     }
 
+    /// Reads a mark, which anybody may have written: what `encode` cannot have made of a response is none.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Mark> {
+        if bytes.len() as u64 > MAX_MARK || bytes.iter().any(|byte| byte.is_ascii_control() && *byte != b'\n') {
+            return None;
+        }
         let lines = bytes.strip_prefix(FIRST_LINE.as_bytes())?.strip_prefix(b"\n")?;
         let mut lines = lines.strip_suffix(LAST_LINE.as_bytes())?.split(|byte| *byte == b'\n');
         let mut field = |name: &str| lines.next()?.strip_prefix(name.as_bytes())?.strip_prefix(b" ");
         let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_owned);
+        // As many bytes as a file can have.
+        let count = |bytes: &[u8]| text(bytes)?.parse().ok().filter(|count| i64::try_from(*count).is_ok());
         let (url, validator, boot) = (text(field("url")?)?, field("validator")?.to_vec(), text(field("boot")?)?);
-        let synced = text(field("synced")?)?.parse().ok()?;
-        let length = field("length").and_then(text).and_then(|length| length.parse().ok());
-        Some(Mark { url, validator, length, synced, boot })
+        let synced: u64 = count(field("synced")?)?;
+        let length: Option<u64> = field("length").and_then(count);
+        let good_boot = boot.len() <= MAX_BOOT && boot.bytes().all(|byte| byte.is_ascii_graphic());
+        if !good_boot || !is_validator(&validator) || length.is_some_and(|length| synced > length) {
+            return None;
+        }
+        let mark = Mark { url, validator, length, synced, boot };
+        // Nothing twice, nothing more, and numbers as they are written.
+        (mark.encode() == bytes).then_some(mark)
     }
 
     /// What of a part with this many bytes can be gone on with.
@@ -103,6 +122,12 @@ impl Mark {
         let left = Left { offset, validator: self.validator.clone(), length: self.length };
         (offset > 0).then_some(left)
     }
+}
+
+/// Whether a file is a mark of ours, be it damaged: one begins so, and a power cut may leave it empty or full of zeros.
+pub(super) fn is_mark(bytes: &[u8]) -> bool {
+    let start = bytes.get(..PREFIX.len()).unwrap_or(bytes);
+    PREFIX.starts_with(start) || bytes.iter().all(|byte| *byte == 0)
 }
 
 /// A URL without its query, which changes where links are signed.
@@ -166,14 +191,31 @@ fn validator(headers: &Headers) -> Option<Vec<u8>> {
     if headers.get("Accept-Ranges").is_some_and(|units| units.eq_ignore_ascii_case("none")) {
         return None;
     }
-    // A weak tag, W/"...", does not promise the same bytes. What could not stand in a header is not sent back in one.
     if let Some(tag) = headers.bytes("ETag") {
-        let strong = tag.starts_with(b"\"") && tag.ends_with(b"\"") && tag.len() > 1;
-        return (strong && !tag.iter().any(u8::is_ascii_control)).then(|| tag.into_owned());
+        return is_tag(&tag).then(|| tag.into_owned());
     }
     let date = |name| httpdate::parse_http_date(headers.get(name)?).ok();
     let age = date("Date")?.duration_since(date("Last-Modified")?).ok()?;
-    (age >= SETTLED).then(|| headers.get("Last-Modified").map(|date| date.as_bytes().to_vec()))?
+    let modified = headers.bytes("Last-Modified").filter(|date| age >= SETTLED && is_date(date))?;
+    Some(modified.into_owned())
+}
+
+/// Whether this can be sent back as what tells one version of a file from another.
+fn is_validator(validator: &[u8]) -> bool {
+    is_tag(validator) || is_date(validator)
+}
+
+/// Whether this is a strong tag: a weak one, W/"...", does not promise the same bytes.
+fn is_tag(tag: &[u8]) -> bool {
+    let inner = tag.strip_prefix(b"\"").and_then(|tag| tag.strip_suffix(b"\""));
+    let allowed = |byte: &u8| !byte.is_ascii_control() && *byte != b'"';
+    tag.len() <= MAX_VALIDATOR && inner.is_some_and(|inner| inner.iter().all(allowed))
+}
+
+fn is_date(date: &[u8]) -> bool {
+    date.len() <= MAX_VALIDATOR
+        && !date.iter().any(u8::is_ascii_control)
+        && std::str::from_utf8(date).is_ok_and(|date| httpdate::parse_http_date(date).is_ok())
 }
 
 /// Reads "bytes FIRST-LAST/TOTAL"; the total may be unknown.
@@ -214,6 +256,55 @@ mod tests {
         }
         assert_eq!(Mark::parse(b""), None);
         assert_eq!(Mark::parse(b"sortie-resume 2\nend"), None);
+    }
+
+    #[test]
+    fn a_mark_that_no_response_has_made_is_none() {
+        let good = Mark::new(&wanted("http://x/a"), b"\"tag\"".to_vec(), Some(77), 5).encode();
+        let good = String::from_utf8(good).unwrap();
+        assert!(Mark::parse(good.as_bytes()).is_some());
+        for (from, to) in [
+            ("\"tag\"", "\"t\0ag\""),
+            ("\"tag\"", "\"tag\"\rX: y"),
+            ("\"tag\"\n", "\"tag\"\r\n"),
+            ("\"tag\"", "W/\"tag\""),
+            ("\"tag\"", "\"ta\"g\""),
+            ("\"tag\"", "\""),
+            ("\"tag\"", ""),
+            ("\"tag\"", "yesterday"),
+            ("\"tag\"", "\"tag\", \"other\"\u{7f}"),
+            ("\"tag\"", &format!("\"{}\"", "x".repeat(MAX_VALIDATOR))),
+            ("synced 5", "synced -5"),
+            ("synced 5", "synced +5"),
+            ("synced 5", "synced 05"),
+            ("synced 5", "synced 78"),
+            ("synced 5", "synced 5\nsynced 5"),
+            ("length 77", "length 9223372036854775808"),
+            ("length 77", "length 99999999999999999999"),
+            ("length 77", "length "),
+            ("length 77", "length 77\nlength 78"),
+            ("length 77", "size 77"),
+            ("sortie-resume 1", "sortie-resume 2"),
+            ("boot ", "boot \u{e4}"),
+            ("http://x/a", "http://x/a\t"),
+            ("\nend", "\n\nend"),
+            ("\nend", "\nmore\nend"),
+        ] {
+            let changed = good.replacen(from, to, 1);
+            assert_ne!(changed, good, "{from}");
+            assert_eq!(Mark::parse(changed.as_bytes()), None, "{to:?}");
+        }
+        assert_eq!(Mark::parse(b"sortie-resume 1\nurl \xff\nvalidator \"\"\nboot \nsynced 0\nend"), None);
+    }
+
+    #[test]
+    fn a_mark_is_known_even_if_it_is_damaged() {
+        for ours in [&b""[..], b"sortie-resume 1\nurl", b"sortie-res", b"sortie-resume 2\n\0", b"\0", &[0; 5000]] {
+            assert!(is_mark(ours), "{ours:?}");
+        }
+        for other in [&b"x"[..], b"sortie-resumE 1", b"\0\x01", b"saved game", b" sortie-resume 1"] {
+            assert!(!is_mark(other), "{other:?}");
+        }
     }
 
     #[test]

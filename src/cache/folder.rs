@@ -152,8 +152,10 @@ mod tests {
         assert!(recall(&at).is_none() && !at.exists());
         // One that cannot be replaced goes all the same.
         keep(&at, &entry("http://x/", b"old"));
-        fs::create_dir(folder.path().join("0000000000000001.sortie-cache.sortie-part")).unwrap();
+        let held = File::create(folder.path().join("0000000000000001.sortie-cache.sortie-part")).unwrap();
+        let held = Locked::take(held).unwrap();
         keep(&at, &entry("http://x/", b"new"));
+        drop(held);
         assert_eq!(recall(&at), None);
         fs::write(&at, "foreign").unwrap();
         assert!(recall(&at).is_none() && at.exists());

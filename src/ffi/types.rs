@@ -229,7 +229,8 @@ pub const SORTIE_REQUEST_STREAM_RESPONSE: u32 = 128;
 pub const SORTIE_REQUEST_STREAM_BODY: u32 = 256;
 /// sortie_request_desc.flags: what has come of a file when its download breaks off (a lost connection, a cancel, a killed
 /// process) stays beside its target, as NAME.sortie-part and NAME.sortie-resume, and a later request with this flag for the
-/// same URL and file asks only for the rest. For GET with response_path. To give up on it, remove those two files.
+/// same URL and file asks only for the rest. For GET with response_path. To give up on it, remove those two files; the guide
+/// tells their names for a NAME of more than 100 bytes.
 pub const SORTIE_REQUEST_RESUME: u32 = 512;
 /// sortie_request_desc.flags: with max_attempts, make methods again that are not idempotent, such as POST.
 pub const SORTIE_REQUEST_RETRY_ANY_METHOD: u32 = 1024;
@@ -390,7 +391,8 @@ pub struct sortie_client_config {
     pub flags: u32,
     /// The User-Agent header of requests that give none; NULL means "sortie/VERSION", "" sends none.
     pub user_agent: *const c_char,
-    /// What SORTIE_DIRECTORY_DOCUMENTS stands for; NULL means that it cannot be used. So for the four below.
+    /// What SORTIE_DIRECTORY_DOCUMENTS stands for; NULL means that it cannot be used. So for the four below. Each relative path
+    /// in this struct is one from the working directory at creation.
     pub documents_directory: *const c_char,
     /// What SORTIE_DIRECTORY_TEMPORARY stands for.
     pub temporary_directory: *const c_char,
@@ -518,11 +520,13 @@ pub struct sortie_request_desc {
     pub body_kind: u32,
     /// The Content-Type header, if not among headers.
     pub content_type: *const c_char,
-    /// A file to write the body of a 2xx response to; NULL means memory. It appears under its name, or replaces what has
-    /// that name, only when it is whole. Any other response, and one that has no body (HEAD, 204), leaves it alone; its
-    /// body comes in the event.
+    /// A file to write the body of a 2xx response to; NULL means memory. It appears under its name, or replaces the file that
+    /// has that name, only when it is whole, with that file's permissions. Any other response, and one that has no body (HEAD,
+    /// 204), leaves it alone; its body comes in the event. An extension that begins with .sortie- is refused; a folder, device,
+    /// pipe or socket of that name ends the request with SORTIE_ERROR_FILE.
     pub response_path: *const c_char,
-    /// The base of response_path, SORTIE_DIRECTORY_*. Missing folders below a base are made.
+    /// The base of response_path, SORTIE_DIRECTORY_*. Missing folders below a base are made. Names below a base that Windows
+    /// cannot have, or takes for a device, are refused on every system.
     pub response_directory: u32,
     /// SORTIE_PROGRESS_*: whether to send BEGAN and PROGRESS events, and of which body.
     pub progress: u32,

@@ -357,7 +357,8 @@ namespace Sortie.Native
         /// <summary>
         ///  sortie_request_desc.flags: what has come of a file when its download breaks off (a lost connection, a cancel, a killed
         ///  process) stays beside its target, as NAME.sortie-part and NAME.sortie-resume, and a later request with this flag for the
-        ///  same URL and file asks only for the rest. For GET with response_path. To give up on it, remove those two files.
+        ///  same URL and file asks only for the rest. For GET with response_path. To give up on it, remove those two files; the guide
+        ///  tells their names for a NAME of more than 100 bytes.
         /// </summary>
         internal const uint SORTIE_REQUEST_RESUME = 512;
         /// <summary>
@@ -1293,7 +1294,8 @@ namespace Sortie.Native
         /// </summary>
         public byte* user_agent;
         /// <summary>
-        ///  What SORTIE_DIRECTORY_DOCUMENTS stands for; NULL means that it cannot be used. So for the four below.
+        ///  What SORTIE_DIRECTORY_DOCUMENTS stands for; NULL means that it cannot be used. So for the four below. Each relative path
+        ///  in this struct is one from the working directory at creation.
         /// </summary>
         public byte* documents_directory;
         /// <summary>
@@ -1525,13 +1527,15 @@ namespace Sortie.Native
         /// </summary>
         public byte* content_type;
         /// <summary>
-        ///  A file to write the body of a 2xx response to; NULL means memory. It appears under its name, or replaces what has
-        ///  that name, only when it is whole. Any other response, and one that has no body (HEAD, 204), leaves it alone; its
-        ///  body comes in the event.
+        ///  A file to write the body of a 2xx response to; NULL means memory. It appears under its name, or replaces the file that
+        ///  has that name, only when it is whole, with that file's permissions. Any other response, and one that has no body (HEAD,
+        ///  204), leaves it alone; its body comes in the event. An extension that begins with .sortie- is refused; a folder, device,
+        ///  pipe or socket of that name ends the request with SORTIE_ERROR_FILE.
         /// </summary>
         public byte* response_path;
         /// <summary>
-        ///  The base of response_path, SORTIE_DIRECTORY_*. Missing folders below a base are made.
+        ///  The base of response_path, SORTIE_DIRECTORY_*. Missing folders below a base are made. Names below a base that Windows
+        ///  cannot have, or takes for a device, are refused on every system.
         /// </summary>
         public uint response_directory;
         /// <summary>
