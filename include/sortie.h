@@ -553,7 +553,7 @@
 typedef struct sortie_body sortie_body;
 
 /**
- * An HTTP client: one worker thread, one disk thread, one queue of events.
+ * An HTTP client: one worker thread, threads for the disk, one queue of events.
  */
 typedef struct sortie_client sortie_client;
 

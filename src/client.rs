@@ -2,16 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use parking_lot::Mutex;
 
-use crate::body::disk::{self, Op};
 use crate::body::feed::Room;
+use crate::body::threads::Disk;
 use crate::budget::Budget;
 use crate::cache::{Cache, folder};
 use crate::chain::Chain;
@@ -29,6 +29,8 @@ use crate::worker::{self, Command, Counters, Parts};
 
 /// How long dropping a client waits for its threads; beyond, they end on their own.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_millis(90);
+/// How often it looks whether one of them is held up.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Counts and gauges of a client.
 #[derive(Clone, Copy, Debug, Default)]
@@ -97,7 +99,7 @@ pub struct Client {
     slots: Arc<Slots>,
     events: Consumer,
     commands: Sender<Command>,
-    disk: Sender<Op>,
+    disk: Arc<Disk>,
     wake: Arc<Wake>,
     budget: Arc<Budget>,
     counters: Arc<Counters>,
@@ -111,9 +113,9 @@ pub struct Client {
     suspending: Mutex<()>,
     /// Held by the worker while it reads a lent body; true once those are taken back.
     lending: Arc<Mutex<bool>>,
-    /// Disconnected once both threads have ended.
+    /// Disconnected once all threads have ended.
     ended: Receiver<()>,
-    threads: Vec<JoinHandle<()>>,
+    worker: Option<JoinHandle<()>>,
 }
 
 /// The mocks that are registered. Only the program's threads look at them here; the worker has its own list.
@@ -132,7 +134,7 @@ struct Outgoing {
 }
 
 impl Client {
-    /// Creates a client and its two threads.
+    /// Creates a client and its first two threads.
     ///
     /// # Errors
     /// The configuration's, as each field says; [`Reason::System`] if the system refuses a thread or a descriptor.
@@ -152,20 +154,30 @@ impl Client {
         counters.network.store(net::network().flags(), Ordering::Relaxed);
         let lending = Arc::new(Mutex::new(false));
         let (commands, to_worker) = unbounded();
-        let (disk, to_disk) = unbounded();
-        let to_free = disk.clone();
-        // Once the disk's thread has ended, the operation that comes back is freed here.
-        let dispose = move |bytes| drop(to_free.send(Op::Free(bytes)));
-        let wake_worker = move || to_wake.upgrade().into_iter().for_each(|wake| wake.wake());
-        let budget = Arc::new(Budget::new(config.max_buffered_bytes, wake_worker, dispose));
+        let (to_free, to_wake_for_it, disk_replies, disk_wake) =
+            (commands.clone(), Weak::clone(&to_wake), commands.clone(), Weak::clone(&to_wake));
+        // Once the worker has ended, the command that comes back is freed here.
+        let dispose = move |bytes| {
+            let _ = to_free.send(Command::Free(bytes));
+            wake_worker(&to_wake_for_it);
+        };
+        let budget = Budget::new(config.max_buffered_bytes, move || wake_worker(&to_wake), dispose);
+        let budget = Arc::new(budget);
         let (ending, ended) = bounded(0);
+        let watching = Weak::clone(&disk_wake);
+        let reply = move |reply| {
+            let _ = disk_replies.send(Command::Disk(reply));
+            wake_worker(&disk_wake);
+        };
+        let disk = Disk::start(Box::new(spawn), reply, move || wake_worker(&watching), ending.clone(), cache_lock);
+        let disk = disk.map_err(refused_by_system)?;
 
         let mut client = Client {
             config: Arc::clone(&config),
             slots,
             events: consumer,
-            commands: commands.clone(),
-            disk: disk.clone(),
+            commands,
+            disk: Arc::clone(&disk),
             wake: Arc::clone(&wake),
             budget: Arc::clone(&budget),
             counters: Arc::clone(&counters),
@@ -177,20 +189,10 @@ impl Client {
             suspending: Mutex::new(()),
             lending: Arc::clone(&lending),
             ended,
-            threads: Vec::new(),
+            worker: None,
         };
-        let (disk_ending, disk_wake) = (ending.clone(), Arc::clone(&wake));
-        client.spawn("sortie-disk", move || {
-            let _ending = disk_ending;
-            // The folder is ours as long as anything may be written there.
-            let _cache_lock = cache_lock;
-            disk::run(&to_disk, &|| disk_wake.is_closing(), &|reply| {
-                let _ = commands.send(Command::Disk(reply));
-                disk_wake.wake();
-            });
-        })?;
         let (ready, started) = bounded(1);
-        client.spawn("sortie-worker", move || {
+        let run = move || {
             let _ending = ending;
             let commands = to_worker;
             let events = producer;
@@ -198,23 +200,19 @@ impl Client {
                 Parts { config, setup, wake, commands, disk, events, budget, counters, cookies, cache, lending },
                 &ready,
             );
-        })?;
+        };
+        match spawn("sortie-worker", Box::new(run)) {
+            Ok(worker) => client.worker = Some(worker),
+            Err(error) => {
+                client.disk.quit();
+                return Err(refused_by_system(error));
+            }
+        }
         match started.recv() {
             Ok(Ok(())) => Ok(client),
             Ok(Err(error)) => Err(refused_by_system(error)),
             Err(_) => Err(Refusal::new(Reason::Internal, "the worker failed to start")),
         }
-    }
-
-    fn spawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), Refusal> {
-        let thread = Builder::new().name(name.to_owned()).spawn(|| {
-            signals::block();
-            scheduling::never_preempt();
-            body();
-        });
-        let thread = thread.map_err(refused_by_system)?;
-        self.threads.push(thread);
-        Ok(())
     }
 
     /// Submits a request. It starts as soon as the limits let it, or when the client is resumed.
@@ -597,21 +595,43 @@ impl Client {
 impl Drop for Client {
     fn drop(&mut self) {
         self.wake.close();
-        // The disk's thread need not wait for the worker to hear of it.
-        let _ = self.disk.send(Op::Closing);
-        // Nothing is ever sent: the wait ends when both threads have let go of their ends.
-        let both_ended = self.ended.recv_timeout(SHUTDOWN_PATIENCE) == Err(RecvTimeoutError::Disconnected);
-        if !both_ended {
+        // The disk's threads need not wait for the worker to hear of it.
+        self.disk.close();
+        // Nothing is ever sent: the wait ends when all threads have let go of their ends. Meanwhile nobody else sees to it that
+        // a thread of the disk that is held up has another beside it.
+        let patience = Instant::now() + SHUTDOWN_PATIENCE;
+        let mut all_ended = false;
+        while !all_ended && Instant::now() < patience {
+            self.disk.watch();
+            all_ended = self.ended.recv_timeout(LOOK_AGAIN) == Err(RecvTimeoutError::Disconnected);
+        }
+        if !all_ended {
             // Whoever is still at work must not read what the host may now free.
             *self.lending.lock() = true;
         }
-        for thread in self.threads.drain(..) {
+        for thread in self.worker.take().into_iter().chain(self.disk.take_threads()) {
             // One that is held up, by a disk say, is left to end on its own; the library stays loaded for it.
-            if both_ended || thread.is_finished() {
+            if all_ended || thread.is_finished() {
                 let _ = thread.join();
             }
         }
     }
+}
+
+/// Wakes the worker, as long as there is one.
+fn wake_worker(wake: &Weak<Wake>) {
+    if let Some(wake) = wake.upgrade() {
+        wake.wake();
+    }
+}
+
+/// Starts a thread of ours.
+fn spawn(name: &str, body: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> {
+    Builder::new().name(name.to_owned()).spawn(|| {
+        signals::block();
+        scheduling::never_preempt();
+        body();
+    })
 }
 
 /// Opens the cache's folder, if it has one, and gives its lock. Reads names and sizes, no bodies.

@@ -380,6 +380,123 @@ impl World {
     }
 }
 
+/// A disk that never answers keeps no request.
+#[test]
+fn whatever_stops_a_request_ends_it_while_the_disk_hangs() {
+    for stop in [Stop::Cancel, Stop::Time, Stop::CancelSuspended, Stop::CancelThenSuspend, Stop::CancelPaused] {
+        stop_everywhere(stop, true);
+    }
+}
+
+#[test]
+fn a_share_that_hangs_holds_up_its_own_files_alone() {
+    let server = Server::builder()
+        .handler(|request, conn| {
+            let stored = Response::new(200).header("Cache-Control", "max-age=600").body(pattern_vec(100_000));
+            if request.path() == "/stored" { conn.send(&stored).map(Some) } else { Ok(None) }
+        })
+        .start();
+    let folder = Folder::new();
+    let of = |name: &str| {
+        fs::create_dir_all(folder.join(name)).unwrap();
+        folder.join(name)
+    };
+    let (share, here, cache) = (of("share"), of("here"), of("cache"));
+    let cached = server.url("/stored");
+    let setup = Setup {
+        max_active: 200,
+        max_active_per_host: 200,
+        cache_directory: Some(cache.clone()),
+        cookie_file: Some(here.join("cookies")),
+        ..Setup::default()
+    };
+    let before = setup.start();
+    before.fetch(&Req::get(&cached)).ok(200);
+    until("an entry", || fs::read_dir(&cache).unwrap().count() == 2);
+    before.destroy();
+    let host = setup.start();
+    fs::write(share.join("body"), "text").unwrap();
+    fs::write(here.join("body"), "text").unwrap();
+    let hanging = Hanging::at(&share);
+    let limited = |request: Req| host.submit(&request.timeout_ms(3000));
+    let mut stuck: Vec<u64> =
+        (0..60).map(|i| limited(Req::download(server.url("/bytes/1000000"), share.join(format!("{i}"))))).collect();
+    stuck.extend((60..80).map(|i| {
+        let request = Req::download(server.url("/bytes/1000000"), share.join(format!("{i}")));
+        limited(request.flags(SORTIE_REQUEST_RESUME))
+    }));
+    stuck.extend((0..20).map(|_| limited(Req::upload(server.url("/upload"), share.join("body")))));
+    let form =
+        Req::new("POST", server.url("/upload")).form(&[Part::field("a", "b"), Part::file("c", share.join("body"))]);
+    stuck.push(limited(form));
+    hanging.await_one();
+    // All else goes on, as if nothing were.
+    for round in 0..3 {
+        host.fetch(&Req::get(server.url("/bytes/1"))).ok(200);
+        host.fetch(&Req::download(server.url("/bytes/3000000"), here.join("file"))).ok(200);
+        host.fetch(&Req::upload(server.url("/upload"), here.join("body"))).ok(200);
+        let gzip = Req::new("POST", server.url("/upload")).flags(SORTIE_REQUEST_GZIP_BODY);
+        host.fetch(&gzip.clone().body(vec![b'x'; 3_000_000])).ok(200);
+        host.fetch(&Req::upload(server.url("/upload"), here.join("body")).flags(SORTIE_REQUEST_GZIP_BODY)).ok(200);
+        let text = Req::new("POST", server.url("/upload")).body("\u{e4}".repeat(100_000));
+        host.fetch(&text.body_kind(SORTIE_BODY_TEXT).content_type("text/plain; charset=iso-8859-1")).ok(200);
+        host.fetch(&Req::get(&cached)).ok(200);
+        host.try_set_cookie(&server.url("/"), &format!("name={round}; Max-Age=1000")).unwrap();
+    }
+    assert_eq!(host.stats().cache_hits, 3);
+    until("the cookies", || fs::read_to_string(here.join("cookies")).is_ok_and(|text| text.contains("name\t2")));
+    for event in host.all_ended(&stuck) {
+        event.failed(SORTIE_ERROR_TIMEOUT);
+    }
+    assert!(hanging.waiting() > 0);
+    drop(hanging);
+    until("the files' removal", || fs::read_dir(&share).unwrap().count() == 1);
+    host.fetch(&Req::download(server.url("/bytes/1000"), share.join("0"))).ok(200);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn large_bodies_are_freed_while_the_disk_hangs() {
+    isolated("large_bodies_are_freed_while_the_disk_hangs", &[], || {
+        let (server, folder, host) = (Server::start(), Folder::new(), Host::new());
+        let large = Req::get(server.url("/bytes/8000000"));
+        host.fetch(&large).ok(200);
+        let hanging = Hanging::at(folder.path());
+        let stuck = host.submit(&Req::download(server.url("/bytes/1000"), folder.join("file")));
+        hanging.await_one();
+        let before = resident_bytes();
+        for _ in 0..40 {
+            host.fetch(&large).ok(200);
+        }
+        until("the bodies' end", || {
+            host.poll();
+            resident_bytes() < before + (60 << 20)
+        });
+        drop(hanging);
+        host.ended(stuck).ok(200);
+    });
+}
+
+#[test]
+fn a_client_is_destroyed_while_many_files_hang() {
+    let (server, folder) = (Server::start(), Folder::new());
+    let cookies = folder.join("cookies");
+    fs::create_dir(folder.join("share")).unwrap();
+    let host =
+        Setup { cookie_file: Some(cookies.clone()), max_active: 100, max_active_per_host: 100, ..Setup::default() };
+    let host = host.start();
+    let hanging = Hanging::at(&folder.join("share"));
+    for i in 0..50 {
+        host.submit(&Req::download(server.url("/bytes/1000000"), folder.join(&format!("share/{i}"))));
+    }
+    hanging.await_one();
+    host.try_set_cookie(&server.url("/"), "name=value; Max-Age=1000").unwrap();
+    assert!(host.destroy() < Duration::from_secs(1));
+    assert!(fs::read_to_string(&cookies).unwrap().contains("value"), "what is to be saved is saved");
+    drop(hanging);
+    until("the files' removal", || folder.names() == ["cookies", "share"]);
+}
+
 fn stop_everywhere(stop: Stop, ends_while_it_hangs: bool) {
     thread::scope(|scope| {
         // A wait that the limit would cut short is not begun.

@@ -46,6 +46,11 @@ impl Compressing {
         Ok(Compressing::File { plain, at: 0, gzip: GzEncoder::new(file, Compression::default()), folder })
     }
 
+    /// Whether it never waits for a file.
+    pub(super) fn is_in_memory(&self) -> bool {
+        matches!(self, Compressing::Bytes { .. })
+    }
+
     /// Goes on a little; gives the whole once it is done.
     pub(super) fn go_on(&mut self) -> Result<Option<Compressed>, Failure> {
         match self {

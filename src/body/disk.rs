@@ -1,18 +1,18 @@
-//! The disk's own thread: files are opened, read, written, synced and renamed here and nowhere else, so that neither a
-//! frame nor another transfer ever waits for a disk.
+//! What the disk does: files are opened, read, written, synced and renamed here and nowhere else, so that neither a frame nor
+//! another transfer ever waits for a disk.
 //!
-//! Files that are being written are in [`part`](super::part).
+//! [`threads`](super::threads) says who carries it out. Files that are being written are in [`part`](super::part).
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use cap_std::fs::OpenOptions;
-use crossbeam_channel::{Receiver, TryRecvError};
 use encoding_rs::Encoding;
 
 use super::compressing::{Compressed, Compressing};
@@ -23,6 +23,7 @@ use super::integrity::Expected;
 use super::part::{Part, failure, folder as folder_of, no_waiting};
 use super::recoding::{Broken, Recoded, Recoding};
 use super::resume::{Left, Resumable, Start};
+use super::threads::Kind;
 use crate::cache::entry::Entry;
 use crate::cache::{OnItsWay, folder};
 use crate::error::{ErrorKind, Failure};
@@ -51,6 +52,11 @@ pub(crate) struct Location {
 }
 
 impl Location {
+    /// The base directory, or else the folder of the file.
+    fn folder(&self) -> Option<&Path> {
+        self.base.as_deref().or_else(|| self.path.parent())
+    }
+
     pub(super) fn full(&self) -> PathBuf {
         match &self.base {
             Some(base) => base.join(&self.path),
@@ -59,7 +65,17 @@ impl Location {
     }
 }
 
-/// Something for the disk to do. Operations of one key are carried out in order.
+/// Operations of one strand are carried out in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum StrandId {
+    Request(RequestId),
+    Cookies,
+    Cache,
+    /// Bodies that are freed.
+    Freeing,
+}
+
+/// Something for the disk to do.
 pub(crate) enum Op {
     /// Start writing a file, which has to be this.
     Create(Key, Location, Expected),
@@ -101,10 +117,8 @@ pub(crate) enum Op {
     Free(Vec<u8>),
     /// Replace a file, readable by its owner alone.
     Save(PathBuf, Vec<u8>),
-    /// The client is closing: see to it.
-    Closing,
-    /// End the thread.
-    Quit,
+    /// Let go of all that is open for a strand.
+    Abandon,
 }
 
 /// What came of an operation.
@@ -132,59 +146,62 @@ pub(crate) enum Outcome {
     Chunk(u64, Vec<u8>),
     /// What the cache had stored, if it is there and whole.
     Recalled(Option<Arc<Entry>>),
+    /// The small file is replaced.
+    Saved,
+    /// What the cache was to store here is not there.
+    NotKept(PathBuf),
     /// A write to the file failed; it is let go of.
     WriteFailed(Failure),
     /// A read from the file failed; it is closed.
     ReadFailed(Failure),
 }
 
-/// Carries out operations until the last sender is gone or says so.
-///
-/// Once `closing` says so, every unfinished file is removed, and of what still waits only what is to be saved is carried
-/// out.
-pub(crate) fn run(operations: &Receiver<Op>, closing: &dyn Fn() -> bool, reply: &dyn Fn(Reply)) {
-    let mut disk = Disk::default();
-    loop {
-        let operation = match operations.try_recv() {
-            Ok(operation) => Some(operation),
-            Err(TryRecvError::Empty) if disk.long_work().is_some() => None,
-            Err(_) => match operations.recv() {
-                Ok(operation) => Some(operation),
-                Err(_) => break,
-            },
-        };
-        if matches!(operation, Some(Op::Quit)) {
-            break;
-        }
-        if closing() {
-            disk.discard_all();
-            disk.closing = true;
-            if !matches!(operation, Some(Op::Save(..) | Op::Forget(_))) {
-                continue;
-            }
-        }
-        if let Some(operation) = operation {
-            let (key, writing) = operation.subject();
-            let outcome = catch_unwind(AssertUnwindSafe(|| disk.carry_out(operation)));
-            let outcome = outcome.unwrap_or_else(|_| key.map(|key| disk.after_panic(key, writing)));
-            if let (Some(key), Some(outcome)) = (key, outcome) {
-                reply(Reply { key, outcome });
-            }
-        }
-        if let Some(key) = disk.long_work() {
-            let writing = disk.writers.contains_key(&key);
-            let outcome = catch_unwind(AssertUnwindSafe(|| disk.go_on(key)));
-            if let Some(outcome) = outcome.unwrap_or_else(|_| Some(disk.after_panic(key, writing))) {
-                reply(Reply { key, outcome });
-            }
+impl Op {
+    pub(super) fn strand(&self) -> StrandId {
+        match self {
+            Op::Recall(..) | Op::Keep(..) | Op::Touch(_) | Op::Forget(_) => StrandId::Cache,
+            Op::Save(..) => StrandId::Cookies,
+            Op::Free(_) => StrandId::Freeing,
+            _ => self.subject().0.map_or(StrandId::Freeing, |key| StrandId::Request(key.id)),
         }
     }
-    disk.discard_all();
-}
 
-impl Op {
+    /// What it waits for, in a strand that has work on memory or none.
+    pub(super) fn kind(&self, in_memory: bool) -> Kind {
+        match self {
+            Op::Encode(..) | Op::Compress(..) | Op::Free(_) => Kind::Memory,
+            Op::Discard(_) | Op::Close(_) if in_memory => Kind::Memory,
+            _ => Kind::Files,
+        }
+    }
+
+    pub(super) fn begins_in_memory(&self) -> bool {
+        matches!(self, Op::Encode(..) | Op::Compress(..))
+    }
+
+    /// Whether it is carried out although the client is closing.
+    pub(super) fn outlasts_the_client(&self) -> bool {
+        matches!(self, Op::Save(..) | Op::Forget(_))
+    }
+
+    /// The folder that it is the first to come to, as a number.
+    pub(super) fn place(&self) -> Option<u64> {
+        let folder = match self {
+            Op::Create(_, location, _)
+            | Op::Prepare(_, location, ..)
+            | Op::Open(_, location, _)
+            | Op::OpenCompressed(_, location, ..) => location.folder(),
+            Op::OpenForm(_, pieces) => pieces.iter().find_map(Piece::file).and_then(Location::folder),
+            Op::Recall(_, path) | Op::Keep(path, ..) | Op::Touch(path) | Op::Save(path, _) => path.parent(),
+            _ => None,
+        }?;
+        let mut hasher = DefaultHasher::new();
+        folder.hash(&mut hasher);
+        Some(hasher.finish())
+    }
+
     /// Whose operation it is, and whether it is about a file being written.
-    fn subject(&self) -> (Option<Key>, bool) {
+    pub(super) fn subject(&self) -> (Option<Key>, bool) {
         match self {
             Op::Create(key, _, _)
             | Op::Prepare(key, ..)
@@ -201,15 +218,17 @@ impl Op {
             | Op::Read(key, ..)
             | Op::Recall(key, _)
             | Op::Close(key) => (Some(*key), false),
-            Op::Keep(..) | Op::Touch(_) | Op::Forget(_) => (None, false),
+            Op::Keep(..) => (Some(Key::CLIENT), false),
+            Op::Touch(_) | Op::Forget(_) => (None, false),
             Op::Save(..) => (Some(Key::CLIENT), true),
-            Op::Free(_) | Op::Closing | Op::Quit => (None, false),
+            Op::Free(_) | Op::Abandon => (None, false),
         }
     }
 }
 
+/// What is open or under way for a strand.
 #[derive(Default)]
-struct Disk {
+pub(super) struct Work {
     writers: HashMap<Key, Part>,
     readers: HashMap<Key, Reader>,
     forms: HashMap<Key, FormReader>,
@@ -218,13 +237,35 @@ struct Disk {
     /// Whose work takes long, the next to be gone on with first: what is small does not wait for what is large.
     busy: VecDeque<Key>,
     /// There is no time to wait for the disk.
-    closing: bool,
+    pub(super) in_haste: bool,
+    /// Set once nobody waits for it any more.
+    pub(super) abandoned: Arc<AtomicBool>,
 }
 
-impl Disk {
-    fn discard_all(&mut self) {
+impl Work {
+    pub(super) fn is_empty(&self) -> bool {
+        let files = self.writers.is_empty() && self.readers.is_empty() && self.forms.is_empty();
+        files && self.texts.is_empty() && self.compressing.is_empty()
+    }
+
+    pub(super) fn is_writing(&self, key: Key) -> bool {
+        self.writers.contains_key(&key)
+    }
+
+    /// Whether it reads a body that may be lent.
+    pub(super) fn is_in_memory(&self) -> bool {
+        !self.texts.is_empty() || self.compressing.values().any(Compressing::is_in_memory)
+    }
+
+    /// What goes on a little at a time waits for, if anything does.
+    pub(super) fn long_kind(&self) -> Option<Kind> {
+        self.busy.iter().find(|key| self.is_busy(**key))?;
+        Some(if self.is_in_memory() { Kind::Memory } else { Kind::Files })
+    }
+
+    fn let_go(&mut self) {
         for (_, part) in self.writers.drain() {
-            part.discard(true);
+            part.discard(self.in_haste);
         }
         self.readers.clear();
         self.forms.clear();
@@ -233,7 +274,7 @@ impl Disk {
         self.busy.clear();
     }
 
-    fn after_panic(&mut self, key: Key, writing: bool) -> Outcome {
+    pub(super) fn after_panic(&mut self, key: Key, writing: bool) -> Outcome {
         let failure = Failure::new(ErrorKind::Internal, "a panic was caught in the disk's thread");
         if !writing {
             self.readers.remove(&key);
@@ -248,7 +289,7 @@ impl Disk {
 
     /// Who is next to be gone on with. What takes long is done a little at a time between other operations: hashing what was
     /// there before, measuring or writing text in another encoding, compressing.
-    fn long_work(&mut self) -> Option<Key> {
+    pub(super) fn long_work(&mut self) -> Option<Key> {
         while let Some(key) = self.busy.front().copied() {
             if self.is_busy(key) {
                 return Some(key);
@@ -266,7 +307,7 @@ impl Disk {
     }
 
     /// Does a little of it; then it is another's turn.
-    fn go_on(&mut self, key: Key) -> Option<Outcome> {
+    pub(super) fn go_on(&mut self, key: Key) -> Option<Outcome> {
         #[cfg(feature = "test-hooks")]
         self.wait_while_open_is_held(key);
         self.busy.pop_front();
@@ -319,7 +360,7 @@ impl Disk {
             part.whole = Some(sync);
             return None;
         }
-        Some(match self.writers.remove(&key)?.commit(sync) {
+        Some(match self.writers.remove(&key)?.commit(sync, &self.abandoned) {
             Ok(path) => Outcome::Committed(path),
             Err(failure) => Outcome::WriteFailed(failure),
         })
@@ -342,6 +383,9 @@ impl Disk {
             | Op::OpenCompressed(_, location, ..) => hold::pass(&location.full()),
             Op::Recall(_, path) | Op::Keep(path, ..) | Op::Touch(path) | Op::Save(path, _) => hold::pass(path),
             Op::Forget(paths) => paths.iter().for_each(|path| hold::pass(path)),
+            Op::OpenForm(_, pieces) => {
+                pieces.iter().filter_map(Piece::file).for_each(|location| hold::pass(&location.full()));
+            }
             _ => operation.subject().0.into_iter().for_each(|key| self.wait_while_open_is_held(key)),
         }
     }
@@ -353,7 +397,7 @@ impl Disk {
         open.into_iter().for_each(hold::pass);
     }
 
-    fn carry_out(&mut self, operation: Op) -> Option<Outcome> {
+    pub(super) fn carry_out(&mut self, operation: Op) -> Option<Outcome> {
         #[cfg(feature = "test-hooks")]
         self.wait_while_held(&operation);
         match operation {
@@ -455,8 +499,8 @@ impl Disk {
             }
             Op::Recall(_, path) => Some(Outcome::Recalled(folder::recall(&path))),
             Op::Keep(path, entry, _on_its_way) => {
-                folder::keep(&path, &entry);
-                None
+                let kept = folder::keep(&path, &entry);
+                (!kept).then_some(Outcome::NotKept(path))
             }
             Op::Touch(path) => {
                 folder::touch(&path);
@@ -471,10 +515,13 @@ impl Disk {
                 None
             }
             Op::Save(path, bytes) => {
-                // What it holds is saved with the next change.
-                save(path, &bytes, !self.closing).err().map(Outcome::WriteFailed)
+                let saved = save(path, &bytes, !self.in_haste);
+                Some(saved.map_or_else(Outcome::WriteFailed, |_| Outcome::Saved))
             }
-            Op::Closing | Op::Quit => None,
+            Op::Abandon => {
+                self.let_go();
+                None
+            }
         }
     }
 }
@@ -501,7 +548,7 @@ fn save(path: PathBuf, bytes: &[u8], sync: bool) -> Result<Text, Failure> {
 pub(crate) fn replace(path: PathBuf, bytes: &[u8], sync: bool) -> Result<Text, Failure> {
     let mut part = Part::create_private(&Location { base: None, path })?;
     match part.write(bytes) {
-        Ok(()) => part.commit(sync),
+        Ok(()) => part.commit(sync, &AtomicBool::new(false)),
         Err(failure) => {
             part.remove();
             Err(failure)
@@ -593,7 +640,6 @@ fn explain(broken: Broken, path: &Path) -> Failure {
 mod tests {
     use super::*;
     use crate::slots::Slots;
-    use std::sync::Mutex;
 
     fn key() -> Key {
         Key { id: Slots::new(1).claim().unwrap(), attempt: 0 }
@@ -611,12 +657,8 @@ mod tests {
     }
 
     fn outcomes(operations: Vec<Op>) -> Vec<Outcome> {
-        let (sender, receiver) = crossbeam_channel::unbounded();
-        operations.into_iter().for_each(|operation| sender.send(operation).unwrap());
-        drop(sender);
-        let replies = Mutex::new(Vec::new());
-        run(&receiver, &|| false, &|reply| replies.lock().unwrap().push(reply.outcome));
-        replies.into_inner().unwrap()
+        let mut work = Work::default();
+        operations.into_iter().filter_map(|operation| work.carry_out(operation)).collect()
     }
 
     #[test]
@@ -624,7 +666,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a"), "old").unwrap();
         let (key, target) = (key(), location(&folder, "a"));
-        let mut disk = Disk::default();
+        let mut disk = Work::default();
         assert!(disk.carry_out(Op::Create(key, target, Expected::default())).is_none());
         assert!(matches!(disk.carry_out(Op::Write(key, b"new".to_vec())), Some(Outcome::Written(_))));
         assert_eq!(std::fs::read(folder.path().join("a")).unwrap(), b"old");
@@ -634,16 +676,28 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_the_thread_removes_what_is_unfinished() {
+    fn what_is_let_go_of_unfinished_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let key = key();
         outcomes(vec![
             Op::Create(key, location(&folder, "x/y/z"), Expected::default()),
             Op::Write(key, vec![0; 10]),
-            Op::Quit,
+            Op::Abandon,
         ]);
         assert_eq!(names(&folder), ["x"]);
         assert_eq!(std::fs::read_dir(folder.path().join("x/y")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_nobody_waits_for_gets_no_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = key();
+        let mut work = Work::default();
+        work.carry_out(Op::Create(key, location(&folder, "a"), Expected::default()));
+        work.carry_out(Op::Write(key, vec![0; 10]));
+        work.abandoned.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(matches!(work.carry_out(Op::Commit(key, true)), Some(Outcome::WriteFailed(_))));
+        assert!(names(&folder).is_empty() && work.is_empty());
     }
 
     #[test]
@@ -654,7 +708,7 @@ mod tests {
         let plain = |bytes: usize| Box::new(Compressing::bytes(Arc::new(vec![0; bytes]), Arc::clone(&lending)));
         let resumable = Resumable { url: "http://x/".into(), afresh: false, hashed: true, sync: false };
         let expected = Expected { sha256: Some([0; 32]), length: None };
-        let mut disk = Disk::default();
+        let mut disk = Work::default();
         disk.carry_out(Op::Prepare(large, location(&folder, "a"), expected, Box::new(resumable)));
         // What is there before has to be read and hashed: a sparse file.
         disk.carry_out(Op::Begin(large, Box::new(Start { offset: 16 << 20, ..Start::default() })));
@@ -675,7 +729,10 @@ mod tests {
         let refused = Part::create(&location(&folder, "a"), Expected::default()).err().unwrap();
         assert!(refused.message.contains("another request"), "{refused}");
         first.discard(false);
-        Part::create(&location(&folder, "a"), Expected::default()).unwrap().commit(false).unwrap();
+        Part::create(&location(&folder, "a"), Expected::default())
+            .unwrap()
+            .commit(false, &AtomicBool::new(false))
+            .unwrap();
         assert_eq!(names(&folder), ["a"]);
     }
 
@@ -693,14 +750,17 @@ mod tests {
         for name in ["a", "b", "c", "d"] {
             let mut part = Part::create(&location(&folder, name), Expected::default()).unwrap();
             part.write(b"whole").unwrap();
-            part.commit(false).unwrap();
+            part.commit(false, &AtomicBool::new(false)).unwrap();
             assert_eq!(std::fs::read(folder.path().join(name)).unwrap(), b"whole");
             std::fs::remove_file(folder.path().join(name)).unwrap();
             Part::create(&location(&folder, name), Expected::default()).unwrap().discard(false);
         }
         assert_eq!((names(&folder), std::fs::read(&other).unwrap()), (before, b"precious".to_vec()));
         std::fs::write(folder.path().join("e.sortie-part"), "left by a killed process").unwrap();
-        Part::create(&location(&folder, "e"), Expected::default()).unwrap().commit(false).unwrap();
+        Part::create(&location(&folder, "e"), Expected::default())
+            .unwrap()
+            .commit(false, &AtomicBool::new(false))
+            .unwrap();
         assert_eq!(std::fs::read(folder.path().join("e")).unwrap(), b"");
         assert!(!folder.path().join("e.sortie-part").exists());
     }
@@ -718,7 +778,7 @@ mod tests {
             std::fs::rename(at("other"), at("a.sortie-part")).unwrap();
             part
         };
-        let failure = swapped().commit(false).unwrap_err();
+        let failure = swapped().commit(false, &AtomicBool::new(false)).unwrap_err();
         assert!(failure.kind == ErrorKind::File && failure.message.contains("somebody else"), "{failure}");
         std::fs::remove_file(at("a.sortie-part")).unwrap();
         swapped().discard(false);

@@ -64,6 +64,15 @@ pub(crate) enum Piece<F> {
     File(F),
 }
 
+impl<F> Piece<F> {
+    pub(super) fn file(&self) -> Option<&F> {
+        match self {
+            Piece::Bytes(_) => None,
+            Piece::File(file) => Some(file),
+        }
+    }
+}
+
 /// A form's body, all but the contents of its files.
 pub(crate) struct Form {
     /// With the boundary.

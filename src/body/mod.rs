@@ -15,3 +15,4 @@ pub(crate) mod prescan;
 pub(crate) mod recoding;
 pub(crate) mod resume;
 pub(crate) mod source;
+pub(crate) mod threads;

@@ -13,6 +13,7 @@
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
@@ -362,13 +363,13 @@ impl Part {
         Ok(())
     }
 
-    /// Gives the file its name, if it is what it has to be.
-    pub(super) fn commit(mut self, sync: bool) -> Result<Text, Failure> {
+    /// Gives the file its name, if it is what it has to be and somebody still waits for it.
+    pub(super) fn commit(mut self, sync: bool, abandoned: &AtomicBool) -> Result<Text, Failure> {
         if let Some(Err(failure)) = self.hash.as_ref().map(|hash| hash.hasher.check()) {
             self.remove();
             return Err(failure);
         }
-        match self.take_name(sync) {
+        match self.take_name(sync, abandoned) {
             Ok(()) => Ok(Text::from(self.full.to_string_lossy().into_owned())),
             Err(error) => {
                 let failure = self.failure("write", &error);
@@ -380,13 +381,17 @@ impl Part {
         }
     }
 
-    fn take_name(&self, sync: bool) -> io::Result<()> {
+    fn take_name(&self, sync: bool, abandoned: &AtomicBool) -> io::Result<()> {
         let target = check_target(&self.folder, &self.name)?;
         if !self.private {
             self.open_up(target.as_ref());
         }
         if sync {
             self.file.sync_all()?;
+        }
+        // Forcing it to the disk may have taken longer than anybody waits.
+        if abandoned.load(Ordering::Relaxed) {
+            return Err(io::Error::other("nobody waits for it any more"));
         }
         if !still_named(&self.folder, &self.part, &self.file)? {
             return Err(io::Error::other("somebody else has renamed or removed what was written"));

@@ -38,6 +38,11 @@ fn key_of(name: &str) -> Option<u64> {
     u64::from_str_radix(digits, 16).ok().filter(|_| lower)
 }
 
+/// The key of what lies at a path.
+pub(super) fn key_at(path: &Path) -> Option<u64> {
+    key_of(path.file_name()?.to_str()?)
+}
+
 /// Makes a folder ours and looks at what lies in it. What a killed process has left half written is removed; what is not
 /// ours is left alone.
 pub(crate) fn open(folder: &Path) -> Result<Found, Refusal> {
@@ -72,16 +77,19 @@ fn has_mark(path: &Path) -> bool {
     file.is_ok_and(|mut file| file.read_exact(&mut mark).is_ok() && mark == *MARK)
 }
 
-/// Writes an entry. One whose place something else has taken is not kept; nor is one for which there is no room.
-pub(crate) fn keep(path: &Path, entry: &Entry) {
+/// Writes an entry. One whose place something else has taken is not kept; nor is one for which there is no room. Tells whether
+/// it is there.
+pub(crate) fn keep(path: &Path, entry: &Entry) -> bool {
     if fs::symlink_metadata(path).is_ok() && !has_mark(path) {
-        return;
+        return false;
     }
     // Not synced: what a power cut leaves of it the checksum tells.
-    if replace(path.to_owned(), &entry.encode(), false).is_err() {
+    let kept = replace(path.to_owned(), &entry.encode(), false).is_ok();
+    if !kept {
         // What it was to replace no longer holds.
         let _ = fs::remove_file(path);
     }
+    kept
 }
 
 /// Reads an entry; `None` if it is not there, or not whole. What is ours and not whole is removed.

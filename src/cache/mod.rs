@@ -8,7 +8,7 @@ pub(crate) mod rules;
 
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -172,6 +172,13 @@ impl Cache {
     /// What was to be read is not there or not whole.
     pub(crate) fn lost(&mut self, url: &Url) {
         self.disk.remove(key(url));
+    }
+
+    /// The disk could not store this.
+    pub(crate) fn not_kept(&mut self, path: &Path) {
+        if let Some(key) = folder::key_at(path) {
+            self.disk.remove(key);
+        }
     }
 
     /// Stores a response in the place of an earlier one.

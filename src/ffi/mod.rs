@@ -34,7 +34,7 @@ pub use types::*;
 /// The number of this C ABI. It grows with what is added; what is there never changes.
 pub const SORTIE_ABI_VERSION: u32 = 1;
 
-/// An HTTP client: one worker thread, one disk thread, one queue of events.
+/// An HTTP client: one worker thread, threads for the disk, one queue of events.
 pub struct sortie_client {
     client: Client,
     /// What the events of the last poll point to.

@@ -1,6 +1,6 @@
 //! Cookies: kept and sent as browsers do (RFC 6265bis), in memory and, if asked for, in a file.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
@@ -31,6 +31,8 @@ const MAX_AGE: u64 = 400 * 24 * 3600;
 const MAX_FILE_BYTES: u64 = 32 << 20;
 /// How long changes gather before they are saved.
 const SAVE_DELAY: Duration = Duration::from_secs(1);
+/// What that grows to while the file cannot be written.
+const LONGEST_SAVE_DELAY: Duration = Duration::from_secs(60);
 /// What the file begins with, and what curl and older programs begin theirs with.
 const FILE_HEADER: &str = "# Netscape HTTP Cookie File";
 const OTHER_FILE_HEADER: &str = "# HTTP Cookie File";
@@ -294,8 +296,11 @@ pub(crate) struct Jar {
     file: Option<PathBuf>,
     /// When what has changed is to be saved.
     save_at: Option<Duration>,
-    /// What was saved last, as a hash.
+    /// What was saved last, as a hash, and what the disk has not answered about yet, in order.
     saved: Option<u64>,
+    saving: VecDeque<u64>,
+    /// How often it could not be saved since it last was.
+    failures: u32,
 }
 
 impl Jar {
@@ -450,9 +455,28 @@ impl Jar {
         self.save_at
     }
 
-    /// What is to be saved, and where; `None` if nothing of that has changed since the last time.
-    pub(super) fn take_changes(&mut self) -> Option<(PathBuf, Vec<u8>)> {
-        self.save_at.take()?;
+    /// The disk has saved what it was given first of what it has not answered about.
+    pub(super) fn saved(&mut self) {
+        self.saved = self.saving.pop_front().or(self.saved);
+        self.failures = 0;
+    }
+
+    /// It could not: that is tried again later. `true` if it is the first time since it last could.
+    pub(super) fn not_saved(&mut self, now: Duration) -> bool {
+        self.saving.pop_front();
+        let pause = SAVE_DELAY.saturating_mul(2_u32.saturating_pow(self.failures)).min(LONGEST_SAVE_DELAY);
+        self.failures = self.failures.saturating_add(1);
+        self.save_at.get_or_insert(now.saturating_add(pause));
+        self.failures == 1
+    }
+
+    /// What is to be saved, and where; `None` if nothing of that has changed since the last time. At the end, what the disk
+    /// has not answered about does not count as saved: nobody would be there to try it again.
+    pub(super) fn take_changes(&mut self, at_the_end: bool) -> Option<(PathBuf, Vec<u8>)> {
+        let unanswered = at_the_end && !self.saving.is_empty();
+        if self.save_at.take().is_none() && !unanswered {
+            return None;
+        }
         let now = unix_time();
         // Cookies without an end are gone with the program, as with a browser's session.
         let lasting = |cookie: &&Cookie| cookie.expires.is_some_and(|expires| expires > now);
@@ -464,10 +488,10 @@ impl Jar {
         let mut hasher = DefaultHasher::new();
         text.hash(&mut hasher);
         let hash = hasher.finish();
-        if self.saved.replace(hash) == Some(hash) {
-            return None;
-        }
-        Some((self.file.clone()?, text))
+        let last = self.saving.back().copied().filter(|_| !at_the_end).or(self.saved);
+        let file = self.file.clone().filter(|_| last != Some(hash))?;
+        self.saving.push_back(hash);
+        Some((file, text))
     }
 }
 
@@ -676,7 +700,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("cookies");
         let mut jar = Jar::open(Some(&file)).unwrap();
-        assert!(jar.take_changes().is_none());
+        assert!(jar.take_changes(false).is_none());
         let long = format!("long={}; Max-Age=1000; x={}", "v".repeat(4000), "x".repeat(4000));
         let kept = [
             "kept=1; Max-Age=1000; HttpOnly",
@@ -688,11 +712,11 @@ mod tests {
         set(&mut jar, "https://www.example.com/a/b", &["session=1"]);
         set(&mut jar, "https://[::1]/", &["six=1; Max-Age=1000"]);
         assert_eq!(jar.save_at(), Some(SAVE_DELAY));
-        let (path, bytes) = jar.take_changes().unwrap();
-        assert!(jar.save_at().is_none() && jar.take_changes().is_none());
+        let (path, bytes) = jar.take_changes(false).unwrap();
+        assert!(jar.save_at().is_none() && jar.take_changes(false).is_none());
         fs::write(&path, bytes).unwrap();
         set(&mut jar, "https://www.example.com/a/b", &["session=2"]);
-        assert!(jar.take_changes().is_none(), "nothing that is saved has changed");
+        assert!(jar.take_changes(false).is_none(), "nothing that is saved has changed");
 
         let mut again = Jar::open(Some(&file)).unwrap();
         let long = format!("long={}", "v".repeat(4000));
@@ -702,7 +726,7 @@ mod tests {
         assert_eq!(sent(&again, "https://[::1]/"), "six=1");
         assert_eq!(again.sites.values().flatten().filter(|cookie| cookie.http_only).count(), 1);
         again.clear(Duration::ZERO);
-        let (_, bytes) = again.take_changes().unwrap();
+        let (_, bytes) = again.take_changes(false).unwrap();
         assert!(!String::from_utf8(bytes).unwrap().contains("example"));
     }
 

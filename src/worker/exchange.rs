@@ -10,7 +10,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crossbeam_channel::Sender;
 use curl::easy::{Handler, ReadError, SeekResult, WriteError};
 use parking_lot::Mutex;
 
@@ -27,6 +26,7 @@ use crate::body::disk::{Key, Location, Op};
 use crate::body::integrity::{Expected, Hasher};
 use crate::body::resume::{self, Left, Start};
 use crate::body::source::{BodyLength, Pull, Source};
+use crate::body::threads::Disk;
 use crate::budget::{Body, Budget};
 use crate::error::{ErrorKind, Failure, bytes_text};
 use crate::event::{BodyKind, Event, EventKind, Network, Producer, Response, TraceLevel};
@@ -69,7 +69,7 @@ pub(super) enum Notice {
 /// What all callbacks share with the worker.
 pub(super) struct Outlet {
     pub(super) events: Producer,
-    pub(super) disk: Sender<Op>,
+    pub(super) disk: Arc<Disk>,
     pub(super) budget: Arc<Budget>,
     /// The client's clock, as of this turn.
     pub(super) now: Cell<Duration>,
@@ -94,8 +94,7 @@ impl Outlet {
     }
 
     pub(super) fn to_disk(&self, operation: Op) {
-        // The disk's thread lives as long as the worker.
-        let _ = self.disk.send(operation);
+        self.disk.send(operation);
     }
 
     pub(super) fn notice(&self, notice: Notice) {

@@ -34,6 +34,7 @@ use crate::body::disk::{Key, Op, Outcome, Reply};
 use crate::body::feed::{Feed, Room};
 use crate::body::recoding::Recoding;
 use crate::body::source::{BodyLength, FileSource, Source};
+use crate::body::threads::Disk;
 use crate::budget::Budget;
 use crate::cache::Cache;
 use crate::config::Config;
@@ -61,6 +62,8 @@ use url::Url;
 const COMMANDS_A_TURN: usize = 4096;
 /// How many connections a host that speaks HTTP/2 may have.
 const MAX_HTTP2_CONNECTIONS: u32 = 2;
+/// How long a request that has failed or was stopped waits for the disk to let go of its file.
+const DISK_PATIENCE: Duration = Duration::from_secs(1);
 /// Easy handles kept for reuse; one costs about 10 KiB.
 const MAX_POOLED_HANDLES: usize = 256;
 
@@ -87,6 +90,8 @@ pub(crate) enum Command {
     Mock(u64, Box<Mock>),
     Unmock(u64),
     Disk(Reply),
+    /// Free a large body, which would take a frame too long.
+    Free(Vec<u8>),
     #[cfg(feature = "test-hooks")]
     Panic {
         /// Not now, but with the next request in hand.
@@ -124,7 +129,7 @@ pub(crate) struct Parts {
     pub(crate) setup: Setup,
     pub(crate) wake: Arc<Wake>,
     pub(crate) commands: Receiver<Command>,
-    pub(crate) disk: Sender<Op>,
+    pub(crate) disk: Arc<Disk>,
     pub(crate) events: Producer,
     pub(crate) budget: Arc<Budget>,
     pub(crate) counters: Arc<Counters>,
@@ -136,11 +141,11 @@ pub(crate) struct Parts {
 
 /// Runs until told to shut down. A panic ends every live request with INTERNAL, and the worker starts afresh.
 pub(crate) fn run(parts: Parts, ready: &Sender<io::Result<()>>) {
-    let disk = parts.disk.clone();
+    let disk = Arc::clone(&parts.disk);
     let mut worker = match Worker::new(parts) {
         Ok(worker) => worker,
         Err(error) => {
-            let _ = disk.send(Op::Quit);
+            disk.quit();
             let _ = ready.send(Err(error));
             return;
         }
@@ -155,7 +160,7 @@ pub(crate) fn run(parts: Parts, ready: &Sender<io::Result<()>>) {
         job.ended = true;
     }
     worker.settle_cookies();
-    worker.outlet.to_disk(Op::Quit);
+    disk.quit();
 }
 
 /// The client's clock: it stops while the client is suspended, and with it every deadline.
@@ -352,7 +357,8 @@ impl Worker {
             self.send_meter.due(),
         ];
         let ours = ours.into_iter().flatten().min().filter(|_| !self.suspended());
-        let deadline = [ours.and_then(|at| self.clock.instant(at)), self.net.timer()].into_iter().flatten().min();
+        let ours = ours.and_then(|at| self.clock.instant(at));
+        let deadline = [ours, self.net.timer(), self.outlet.disk.watch()].into_iter().flatten().min();
         if self.net.wait(&self.wake, deadline).is_err() {
             // The kernel is out of something. Go on by time alone rather than spin or stop.
             self.wake.set_sleeping(false);
@@ -433,6 +439,7 @@ impl Worker {
                 Ok(Command::Mock(id, mock)) => self.mocks.add(id, *mock),
                 Ok(Command::Unmock(id)) => self.mocks.remove(id),
                 Ok(Command::Disk(reply)) => self.take_reply(reply),
+                Ok(Command::Free(bytes)) => self.outlet.to_disk(Op::Free(bytes)),
                 #[cfg(feature = "test-hooks")]
                 Ok(Command::Panic { at_start: false }) => panic!("the worker was asked to panic"),
                 #[cfg(feature = "test-hooks")]
@@ -545,6 +552,9 @@ impl Worker {
     /// Puts a job into the table, and makes an appointment for its next deadline.
     fn put(&mut self, mut job: Box<Job>) {
         let (id, index) = (job.id, job.id.index());
+        if let State::Storing(_, Some(_)) = job.state {
+            job.let_go_by.get_or_insert(self.now().saturating_add(DISK_PATIENCE));
+        }
         if let Some(at) = job.next_deadline(&self.config, self.now())
             && job.appointment.is_none_or(|appointment| at < appointment)
         {
@@ -614,7 +624,7 @@ impl Worker {
                 _ => {}
             }
         }
-        self.save_cookies();
+        self.save_changed_cookies(true);
     }
 
     fn set_cookie(&mut self, (cookie, url): (Cookie, Url)) {
@@ -653,8 +663,25 @@ impl Worker {
     }
 
     fn save_cookies(&mut self) {
-        if let Some((file, bytes)) = self.cookies.take_changes() {
+        self.save_changed_cookies(false);
+    }
+
+    fn save_changed_cookies(&mut self, at_the_end: bool) {
+        if let Some((file, bytes)) = self.cookies.take_changes(at_the_end) {
             self.outlet.to_disk(Op::Save(file, bytes));
+        }
+    }
+
+    /// What has come of what the client itself saves.
+    fn take_own_reply(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Saved => self.cookies.saved(),
+            Outcome::WriteFailed(failure) if self.cookies.not_saved(self.now()) => {
+                let line = format!("cookies could not be saved, which is tried again: {}", failure.message);
+                self.outlet.tell(TraceLevel::Errors, (RequestId::NONE, 0), |_| line);
+            }
+            Outcome::NotKept(path) => self.cache.not_kept(&path),
+            _ => {}
         }
     }
 
@@ -1436,11 +1463,7 @@ impl Worker {
     fn take_reply(&mut self, reply: Reply) {
         let Reply { key, outcome } = reply;
         if key == Key::CLIENT {
-            if let Outcome::WriteFailed(failure) = outcome {
-                let line = format!("cookies could not be saved: {}", failure.message);
-                self.outlet.tell(TraceLevel::Errors, (RequestId::NONE, 0), |_| line);
-            }
-            return;
+            return self.take_own_reply(outcome);
         }
         let (suspended, now) = (self.suspended(), self.now());
         let Some(mut job) = self.take(key.id) else {
@@ -1554,6 +1577,16 @@ impl Worker {
         }
     }
 
+    /// Ends a stopped or failed request although the disk has not let go of its file: it does as soon as it answers.
+    fn end_without_the_disk(&mut self, mut job: Box<Job>) {
+        job.let_go_by = None;
+        if !self.outlet.disk.abandon(job.id) {
+            return self.put(job);
+        }
+        job.tell(TraceLevel::Errors, |_| "the disk does not answer: its file is let go of later".to_owned());
+        self.stored(job, None, None);
+    }
+
     // Deadlines and accidents.
 
     fn keep_deadlines(&mut self) {
@@ -1568,6 +1601,10 @@ impl Worker {
             if matches!(job.state, State::Resting(until) if until <= now) {
                 self.resting -= 1;
                 self.enqueue(job);
+                continue;
+            }
+            if job.let_go_by.is_some_and(|by| by <= now) {
+                self.end_without_the_disk(job);
                 continue;
             }
             let overdue = job.overdue(&self.config, now);

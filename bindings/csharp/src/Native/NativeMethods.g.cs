@@ -1952,7 +1952,7 @@ namespace Sortie.Native
     }
 
     /// <summary>
-    ///  An HTTP client: one worker thread, one disk thread, one queue of events.
+    ///  An HTTP client: one worker thread, threads for the disk, one queue of events.
     /// </summary>
     [StructLayout(LayoutKind.Sequential)]
     internal unsafe partial struct sortie_client
