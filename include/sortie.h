@@ -1909,6 +1909,44 @@ uint32_t sortie_event_header_count(const sortie_event *event);
 sortie_result sortie_event_header_at(const sortie_event *event, uint32_t i, const char **name, const char **value);
 
 /**
+ * Finds a response trailer, a field that came after the body, by its name, whatever the letters' case.
+ *
+ * ENDED has them, of HTTP/1.1 in chunks and of HTTP/2. Those that must come before a body, such as Content-Length or
+ * Set-Cookie, are left out, and a response that comes from the cache has none.
+ *
+ * @param event  an event of the last sortie_poll(); NULL has no trailers
+ * @param name   the trailer's name; NULL finds none
+ * @param index  0 for the first of that name, 1 for the second, and so on
+ * @return its value, valid as long as the event is, or NULL if there is none
+ * @threadsafety   the thread that polls
+ * @since          0.1.0
+ */
+const char *sortie_event_trailer(const sortie_event *event, const char *name, uint32_t index);
+
+/**
+ * Counts an event's response trailers, repeated names each time.
+ *
+ * @param event  an event of the last sortie_poll(); NULL has no trailers
+ * @return the number of trailers, at most 256
+ * @threadsafety   the thread that polls
+ * @since          0.1.0
+ */
+uint32_t sortie_event_trailer_count(const sortie_event *event);
+
+/**
+ * Reads a response trailer by its place, in the order of arrival.
+ *
+ * @param event  an event of the last sortie_poll()
+ * @param i      its place, from 0
+ * @param name   receives its name as received, valid as long as the event is; may be NULL
+ * @param value  receives its value, valid as long as the event is; may be NULL
+ * @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT for a NULL event, or SORTIE_RESULT_NOT_FOUND when there are fewer
+ * @threadsafety   the thread that polls
+ * @since          0.1.0
+ */
+sortie_result sortie_event_trailer_at(const sortie_event *event, uint32_t i, const char **name, const char **value);
+
+/**
  * Tells the line that comes before the headers.
  *
  * @param event  an event of the last sortie_poll()

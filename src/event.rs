@@ -180,6 +180,8 @@ pub struct Response {
     pub status: u16,
     /// The headers of the last hop, in order.
     pub headers: Headers,
+    /// The fields that came after its body, in order.
+    pub trailers: Option<Box<Headers>>,
     /// The body, unless it went to a file.
     pub body: Option<Body>,
     /// What the body is.

@@ -31,6 +31,9 @@ impl Headers {
     const MAX_TEXT: usize = 16 << 20;
     /// How many fields a response may have.
     pub(crate) const MAX_FIELDS: usize = 5000;
+    /// How many may come after the body, and how much text of them.
+    const MAX_TRAILERS: usize = 256;
+    const MAX_TRAILER_TEXT: usize = 64 << 10;
 
     /// An empty list.
     pub fn new() -> Headers {
@@ -199,6 +202,41 @@ pub(crate) fn status_of(line: &[u8]) -> Option<u16> {
     (status >= 100).then_some(status)
 }
 
+/// What RFC 9110, 6.5.1, keeps out of trailers: fields of framing, routing, request control, authentication, response
+/// control, content, and the connection.
+const NO_TRAILERS: [&str; 30] = [
+    "Age",
+    "Authorization",
+    "Cache-Control",
+    "Connection",
+    "Content-Encoding",
+    "Content-Length",
+    "Content-Range",
+    "Content-Type",
+    "Cookie",
+    "Date",
+    "Expect",
+    "Expires",
+    "Host",
+    "Keep-Alive",
+    "Location",
+    "Max-Forwards",
+    "Pragma",
+    "Proxy-Authenticate",
+    "Proxy-Authorization",
+    "Proxy-Connection",
+    "Range",
+    "Retry-After",
+    "Set-Cookie",
+    "TE",
+    "Trailer",
+    "Transfer-Encoding",
+    "Upgrade",
+    "Vary",
+    "Warning",
+    "WWW-Authenticate",
+];
+
 /// A response's head while it comes: the list's buffer as it will be, but not yet known to be UTF-8.
 #[derive(Debug, Default)]
 pub(crate) struct Head {
@@ -246,7 +284,7 @@ impl Head {
     pub(crate) fn add(&mut self, line: &[u8]) -> Result<(), &'static str> {
         let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
         if line.first().is_some_and(blank) {
-            return Err("white space comes before the first header field");
+            return Err("white space comes before a header field");
         }
         let Some(colon) = line.iter().position(|byte| *byte == b':') else {
             return Err("a header field has no colon");
@@ -280,6 +318,19 @@ impl Head {
             self.fields.push(Field { name, name_length, value, value_length, latin_1: false });
         }
         Ok(())
+    }
+
+    /// Adds a field that came after the body, unless it is one that must come before it. An error says why the line is not to
+    /// be put up with.
+    pub(crate) fn add_trailer(&mut self, line: &[u8]) -> Result<(), &'static str> {
+        if self.fields.len() >= Headers::MAX_TRAILERS || self.text.len() + line.len() > Headers::MAX_TRAILER_TEXT {
+            return Err("the response has more than 256 trailers or 64 KiB of them, which is the limit");
+        }
+        let name = line.split(|byte| *byte == b':').next().unwrap_or_default().trim_ascii();
+        if NO_TRAILERS.into_iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden.as_bytes())) {
+            return Ok(());
+        }
+        self.add(line)
     }
 
     #[allow(clippy::cast_possible_truncation)] // bounded by MAX_TEXT
@@ -411,6 +462,22 @@ mod tests {
             assert_eq!(status_of(bad.as_bytes()), None, "{bad}");
         }
         (0..12).for_each(|end| assert_eq!(status_of(&long.as_bytes()[..end]), None, "{end}"));
+    }
+
+    #[test]
+    fn a_trailer_is_what_may_come_after_a_body() {
+        let mut trailers = Head::default();
+        for line in ["X-Sum: 1", "content-length: 9", "Set-Cookie : a=1", "ETag: \"a\"", "TE: x", "Server-Timing: a, b"]
+        {
+            trailers.add_trailer(line.as_bytes()).unwrap();
+        }
+        for bad in ["no colon", " folded: 1"] {
+            trailers.add_trailer(bad.as_bytes()).unwrap_err();
+        }
+        let names: Vec<_> = trailers.finish().iter().map(|(name, _)| name.to_owned()).collect();
+        assert_eq!(names, ["X-Sum", "ETag", "Server-Timing"]);
+        (0..Headers::MAX_TRAILERS).for_each(|_| trailers.add_trailer(b"a: 1").unwrap());
+        trailers.add_trailer(b"a: 1").unwrap_err();
     }
 
     #[test]

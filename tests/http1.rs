@@ -362,3 +362,43 @@ fn a_proxy_that_does_not_answer_connect_is_a_proxy_error() {
     let host = Setup { proxy: Some(answering(b"HTTP/1.1 200 OK\r\n\r\n", false)), ..Setup::default() }.start();
     host.fetch(&Req::get("https://secure.test/")).failed_as(&[SORTIE_ERROR_TLS, SORTIE_ERROR_RECEIVE]);
 }
+
+/// Names and values as they are compared.
+fn pairs(fields: &[(String, String)]) -> Vec<(&str, &str)> {
+    fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
+
+#[test]
+fn trailers_are_kept_apart_from_headers() {
+    let body = "HTTP/1.1 200 OK\r\nX-Sum: early\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n";
+    let event = answer_to(format!(
+        "{body}X-Sum: late\r\nETag: \"e\"\r\nx-sum: again\r\nX-Empty:\r\nX-Latin: gr\u{fc}n\r\n\r\n"
+    ));
+    assert_eq!((event.ok(200).text(), event.header("X-Sum"), event.header("ETag")), ("ok", Some("early"), None));
+    let expected =
+        [("X-Sum", "late"), ("ETag", "\"e\""), ("x-sum", "again"), ("X-Empty", ""), ("X-Latin", "gr\u{fc}n")];
+    assert_eq!(pairs(&event.trailers), expected);
+    // Whatever says how the body is to be read, or who is asking, came too late.
+    let event = answer_to(format!(
+        "{body}Content-Length: 9\r\nSet-Cookie: a=1\r\nTransfer-Encoding: gzip\r\nContent-Encoding: gzip\r\n\
+         Location: /bytes/1\r\nContent-Type: image/png\r\nRetry-After: 9\r\nX: 1\r\n\r\n"
+    ));
+    assert_eq!(event.ok(200).text(), "ok");
+    assert_eq!(pairs(&event.trailers), [("X", "1")]);
+    let (server, host) = (raw(format!("{body}Set-Cookie: late=1\r\n\r\n")), Host::new());
+    host.fetch(&Req::get(server.url("/raw"))).ok(200);
+    host.fetch(&Req::get(server.url("/bytes/1"))).ok(200);
+    assert_eq!(server.requests()[1].header("Cookie"), None);
+    // Their number and size have limits.
+    let many = |count: usize| format!("{body}{}\r\n", "X: y\r\n".repeat(count));
+    assert_eq!(answer_to(many(256)).ok(200).trailers.len(), 256);
+    assert!(refused(many(257)).contains("256 trailers"));
+    refused(format!("{body}X: {}\r\n\r\n", "y".repeat(100_000)));
+    refused(format!("{body}{}\r\n", format!("X: {}\r\n", "y".repeat(4000)).repeat(20)));
+    refused(format!("{body} X: y\r\n\r\n"));
+    // Those that break off are of no whole response.
+    let server = Server::builder()
+        .handler(move |_, conn| conn.write(format!("{body}X: y\r\nZ").as_bytes()).map(|()| Some(Outcome::Close)))
+        .start();
+    host.fetch(&Req::get(server.url("/"))).failed(SORTIE_ERROR_RECEIVE);
+}

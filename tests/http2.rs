@@ -629,3 +629,20 @@ fn a_redirects_endless_body_costs_a_stream_and_no_connection() {
     }
     assert_eq!(host.stats().connections, 1);
 }
+
+#[test]
+fn trailers_come_over_http2() {
+    let nginx = Nginx::with(
+        "",
+        "location /late { alias www/small; add_trailer X-Late \"$server_protocol\"; add_trailer Retry-After 9; }",
+    );
+    let host = nginx.trusted().start();
+    for _ in 0..3 {
+        let event = host.fetch(&Req::get(nginx.url("/late")));
+        assert_eq!(event.ok(200).bytes(), pattern_vec(100));
+        assert_eq!((event.header("X-Late"), event.header("Content-Length")), (None, Some("100")));
+        assert_eq!(event.trailers, [("x-late".to_owned(), "HTTP/2.0".to_owned())]);
+    }
+    assert_eq!(host.fetch(&Req::get(nginx.url("/small"))).ok(200).trailers, []);
+    assert_eq!(host.stats().connections, 1);
+}

@@ -341,6 +341,7 @@ fn bodies_come_whole_however_they_are_delimited() {
     assert_eq!(trailers.ok(200).text(), "a body with trailers");
     assert_eq!(trailers.header("Trailer"), Some("X-Checksum"));
     assert_eq!(trailers.header("X-Checksum"), None, "trailers are no headers");
+    assert_eq!(trailers.trailers[0].0, "X-Checksum");
     assert_eq!(host.fetch(&Req::get(server.url("/chunked?bytes=0"))).ok(200).bytes(), b"");
 }
 

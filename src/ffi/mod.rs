@@ -687,6 +687,50 @@ unsafe fn headers<'a>(event: *const sortie_event) -> Option<&'a Headers> {
     unsafe { response(event) }.map(|response| &response.headers)
 }
 
+/// # Safety
+/// As [`response`].
+unsafe fn trailers<'a>(event: *const sortie_event) -> Option<&'a Headers> {
+    // SAFETY: promised by the caller.
+    unsafe { response(event) }?.trailers.as_deref()
+}
+
+/// The value of a field by its name.
+///
+/// # Safety
+/// `name` is NULL or a string.
+unsafe fn field_named(fields: Option<&Headers>, name: *const c_char, index: u32) -> Option<*const c_char> {
+    // SAFETY: promised by the caller.
+    let (fields, name) = (fields?, unsafe { optional_text(name, "name") }.ok()??);
+    let position = fields.position(name, index as usize)?;
+    fields.c_at(position).map(|(_, value)| c_pointer(value))
+}
+
+/// Writes a field's name and value where they are wanted. `what` is what it is called.
+///
+/// # Safety
+/// `name` and `value` are NULL or writable.
+unsafe fn write_field(
+    fields: Option<&Headers>,
+    what: &str,
+    i: u32,
+    name: *mut *const c_char,
+    value: *mut *const c_char,
+) -> Result<(), Refusal> {
+    let missing = || Refusal::new(Reason::NotFound, format!("the event has no {what} {i}"));
+    let (found_name, found_value) = fields.and_then(|fields| fields.c_at(i as usize)).ok_or_else(missing)?;
+    for (out, text) in [(name, found_name), (value, found_value)] {
+        if !out.is_null() {
+            // SAFETY: not NULL, and the caller promises a writable pointer.
+            unsafe { out.write(c_pointer(text)) };
+        }
+    }
+    Ok(())
+}
+
+fn count_fields(fields: Option<&Headers>) -> u32 {
+    u32::try_from(fields.map_or(0, Headers::len)).unwrap_or(u32::MAX)
+}
+
 /// Watches whether a host can be reached. A SORTIE_EVENT_REACHABILITY tells it, and then each change, until
 /// sortie_reachability_unwatch().
 ///
@@ -871,9 +915,7 @@ pub unsafe extern "C" fn sortie_event_header(
 ) -> *const c_char {
     guard_pointer(|| {
         // SAFETY: the caller promises an event of the last poll and a string.
-        let (headers, name) = unsafe { (headers(event)?, optional_text(name, "name").ok()??) };
-        let position = headers.position(name, index as usize)?;
-        headers.c_at(position).map(|(_, value)| c_pointer(value))
+        unsafe { field_named(headers(event), name, index) }
     })
 }
 
@@ -886,8 +928,7 @@ pub unsafe extern "C" fn sortie_event_header(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sortie_event_header_count(event: *const sortie_event) -> u32 {
     // SAFETY: the caller promises an event of the last poll.
-    let count = catch_unwind(|| unsafe { headers(event) }.map_or(0, Headers::len));
-    u32::try_from(count.unwrap_or(0)).unwrap_or(u32::MAX)
+    catch_unwind(|| count_fields(unsafe { headers(event) })).unwrap_or(0)
 }
 
 /// Reads a response header by its place, in the order of arrival.
@@ -910,17 +951,68 @@ pub unsafe extern "C" fn sortie_event_header_at(
         if event.is_null() {
             return Err(null("event"));
         }
-        // SAFETY: the caller promises an event of the last poll.
-        let found = unsafe { headers(event) }.and_then(|headers| headers.c_at(i as usize));
-        let missing = || Refusal::new(Reason::NotFound, format!("the event has no header {i}"));
-        let (found_name, found_value) = found.ok_or_else(missing)?;
-        for (out, text) in [(name, found_name), (value, found_value)] {
-            if !out.is_null() {
-                // SAFETY: not NULL, and the caller promises a writable pointer.
-                unsafe { out.write(c_pointer(text)) };
-            }
+        // SAFETY: the caller promises an event of the last poll and writable pointers.
+        unsafe { write_field(headers(event), "header", i, name, value) }
+    })
+}
+
+/// Finds a response trailer, a field that came after the body, by its name, whatever the letters' case.
+///
+/// ENDED has them, of HTTP/1.1 in chunks and of HTTP/2. Those that must come before a body, such as Content-Length or
+/// Set-Cookie, are left out, and a response that comes from the cache has none.
+///
+/// @param event  an event of the last sortie_poll(); NULL has no trailers
+/// @param name   the trailer's name; NULL finds none
+/// @param index  0 for the first of that name, 1 for the second, and so on
+/// @return its value, valid as long as the event is, or NULL if there is none
+/// @threadsafety   the thread that polls
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_event_trailer(
+    event: *const sortie_event,
+    name: *const c_char,
+    index: u32,
+) -> *const c_char {
+    guard_pointer(|| {
+        // SAFETY: the caller promises an event of the last poll and a string.
+        unsafe { field_named(trailers(event), name, index) }
+    })
+}
+
+/// Counts an event's response trailers, repeated names each time.
+///
+/// @param event  an event of the last sortie_poll(); NULL has no trailers
+/// @return the number of trailers, at most 256
+/// @threadsafety   the thread that polls
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_event_trailer_count(event: *const sortie_event) -> u32 {
+    // SAFETY: the caller promises an event of the last poll.
+    catch_unwind(|| count_fields(unsafe { trailers(event) })).unwrap_or(0)
+}
+
+/// Reads a response trailer by its place, in the order of arrival.
+///
+/// @param event  an event of the last sortie_poll()
+/// @param i      its place, from 0
+/// @param name   receives its name as received, valid as long as the event is; may be NULL
+/// @param value  receives its value, valid as long as the event is; may be NULL
+/// @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT for a NULL event, or SORTIE_RESULT_NOT_FOUND when there are fewer
+/// @threadsafety   the thread that polls
+/// @since          0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sortie_event_trailer_at(
+    event: *const sortie_event,
+    i: u32,
+    name: *mut *const c_char,
+    value: *mut *const c_char,
+) -> sortie_result {
+    guard_unit(|| {
+        if event.is_null() {
+            return Err(null("event"));
         }
-        Ok(())
+        // SAFETY: the caller promises an event of the last poll and writable pointers.
+        unsafe { write_field(trailers(event), "trailer", i, name, value) }
     })
 }
 

@@ -180,6 +180,7 @@ pub(super) struct Flow {
     /// What comes of them until they are complete.
     pub(super) head: Head,
     head_done: bool,
+    trailers: Option<Box<Head>>,
     /// The response is whole although libcurl was kept from going on.
     pub(super) answered: bool,
     http2: bool,
@@ -275,6 +276,7 @@ impl Flow {
             headers: Headers::new(),
             head: Head::default(),
             head_done: false,
+            trailers: None,
             answered: false,
             http2: false,
             redirect: None,
@@ -352,8 +354,7 @@ impl Flow {
         let Some(line) = line.strip_suffix(b"\n") else { return true };
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if self.head_done {
-            // Trailers: they come too late to be headers.
-            return true;
+            return line.is_empty() || self.trailer(line);
         }
         if !self.head.has_begun() {
             return self.status_line(line);
@@ -370,6 +371,11 @@ impl Flow {
             return true;
         }
         self.on_head(outlet)
+    }
+
+    fn trailer(&mut self, line: &[u8]) -> bool {
+        let added = self.trailers.get_or_insert_default().add_trailer(line);
+        added.map_err(|why| self.fail(ErrorKind::Protocol, format!("the response is malformed: {why}"))).is_ok()
     }
 
     fn status_line(&mut self, line: &[u8]) -> bool {
@@ -935,6 +941,7 @@ pub(super) fn response_of(flow: &mut Flow, budget: Option<&Arc<Budget>>) -> Resp
     let mut response = Response {
         status: flow.status,
         headers: std::mem::take(&mut flow.headers),
+        trailers: flow.trailers.take().map(|mut trailers| Box::new(trailers.finish())),
         effective_url: flow.effective_url.take().filter(|_| flow.status != 0),
         from_cache: flow.from_cache,
         revalidated: flow.revalidated,

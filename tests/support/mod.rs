@@ -612,6 +612,7 @@ pub struct Event {
     pub transferred: u64,
     pub estimated: i64,
     pub headers: Vec<(String, String)>,
+    pub trailers: Vec<(String, String)>,
     pub effective_url: Option<String>,
     pub status_line: Option<String>,
     pub network: u32,
@@ -659,6 +660,7 @@ impl Event {
             transferred: event.bytes_transferred,
             estimated: event.bytes_estimated,
             headers: copy_headers(event),
+            trailers: copy_fields(event, sortie_event_trailer_count, sortie_event_trailer_at, sortie_event_trailer),
             // SAFETY: an event of the last poll.
             effective_url: copy_text(unsafe { sortie_event_effective_url(event) }),
             // SAFETY: an event of the last poll.
@@ -760,26 +762,36 @@ impl Event {
 }
 
 fn copy_headers(event: &sortie_event) -> Vec<(String, String)> {
+    copy_fields(event, sortie_event_header_count, sortie_event_header_at, sortie_event_header)
+}
+
+/// Copies fields by the functions that count them, read them by place, and find them by name.
+fn copy_fields(
+    event: &sortie_event,
+    count: unsafe extern "C" fn(*const sortie_event) -> u32,
+    at: unsafe extern "C" fn(*const sortie_event, u32, *mut *const c_char, *mut *const c_char) -> sortie_result,
+    named: unsafe extern "C" fn(*const sortie_event, *const c_char, u32) -> *const c_char,
+) -> Vec<(String, String)> {
     // SAFETY: an event of the last poll; the out parameters are writable.
     unsafe {
-        let count = sortie_event_header_count(event);
+        let count = count(event);
         let mut seen = HashMap::<String, u32>::new();
-        let mut headers = Vec::new();
+        let mut fields = Vec::new();
         for i in 0..count {
             let (mut name, mut value) = (ptr::null(), ptr::null());
-            assert_eq!(sortie_event_header_at(event, i, &mut name, &mut value), SORTIE_OK);
-            let header = (copy_text(name).expect("a name"), copy_text(value).expect("a value"));
+            assert_eq!(at(event, i, &mut name, &mut value), SORTIE_OK);
+            let field = (copy_text(name).expect("a name"), copy_text(value).expect("a value"));
             // Found by name as well, whatever the case, in the same order.
-            let index = seen.entry(header.0.to_ascii_lowercase()).or_default();
-            let upper = CString::new(header.0.to_ascii_uppercase()).expect("no NUL");
-            assert_eq!(sortie_event_header(event, upper.as_ptr(), *index), value, "{header:?}");
+            let index = seen.entry(field.0.to_ascii_lowercase()).or_default();
+            let upper = CString::new(field.0.to_ascii_uppercase()).expect("no NUL");
+            assert_eq!(named(event, upper.as_ptr(), *index), value, "{field:?}");
             *index += 1;
-            headers.push(header);
+            fields.push(field);
         }
         let mut name = ptr::null();
-        assert_eq!(sortie_event_header_at(event, count, &mut name, ptr::null_mut()), SORTIE_RESULT_NOT_FOUND);
+        assert_eq!(at(event, count, &mut name, ptr::null_mut()), SORTIE_RESULT_NOT_FOUND);
         assert!(name.is_null(), "left alone");
-        headers
+        fields
     }
 }
 

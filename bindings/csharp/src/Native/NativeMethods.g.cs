@@ -914,6 +914,47 @@ namespace Sortie.Native
         internal static extern int sortie_event_header_at(sortie_event* @event, uint i, byte** name, byte** value);
 
         /// <summary>
+        ///  Finds a response trailer, a field that came after the body, by its name, whatever the letters' case.
+        ///
+        ///  ENDED has them, of HTTP/1.1 in chunks and of HTTP/2. Those that must come before a body, such as Content-Length or
+        ///  Set-Cookie, are left out, and a response that comes from the cache has none.
+        ///
+        ///  @param event  an event of the last sortie_poll(); NULL has no trailers
+        ///  @param name   the trailer's name; NULL finds none
+        ///  @param index  0 for the first of that name, 1 for the second, and so on
+        ///  @return its value, valid as long as the event is, or NULL if there is none
+        ///  @threadsafety   the thread that polls
+        ///  @since          0.1.0
+        /// </summary>
+        [DllImport(__DllName, EntryPoint = "sortie_event_trailer", CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern byte* sortie_event_trailer(sortie_event* @event, byte* name, uint index);
+
+        /// <summary>
+        ///  Counts an event's response trailers, repeated names each time.
+        ///
+        ///  @param event  an event of the last sortie_poll(); NULL has no trailers
+        ///  @return the number of trailers, at most 256
+        ///  @threadsafety   the thread that polls
+        ///  @since          0.1.0
+        /// </summary>
+        [DllImport(__DllName, EntryPoint = "sortie_event_trailer_count", CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern uint sortie_event_trailer_count(sortie_event* @event);
+
+        /// <summary>
+        ///  Reads a response trailer by its place, in the order of arrival.
+        ///
+        ///  @param event  an event of the last sortie_poll()
+        ///  @param i      its place, from 0
+        ///  @param name   receives its name as received, valid as long as the event is; may be NULL
+        ///  @param value  receives its value, valid as long as the event is; may be NULL
+        ///  @return SORTIE_OK, SORTIE_RESULT_NULL_ARGUMENT for a NULL event, or SORTIE_RESULT_NOT_FOUND when there are fewer
+        ///  @threadsafety   the thread that polls
+        ///  @since          0.1.0
+        /// </summary>
+        [DllImport(__DllName, EntryPoint = "sortie_event_trailer_at", CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern int sortie_event_trailer_at(sortie_event* @event, uint i, byte** name, byte** value);
+
+        /// <summary>
         ///  Tells the line that comes before the headers.
         ///
         ///  @param event  an event of the last sortie_poll()
