@@ -194,7 +194,7 @@ impl Part {
         check_target(&folder, &name)?;
         let Names { part, mark, new_mark } = Names::beside(&name);
         let Opened { file, part, made, own_name } = open_part(&folder, part, wanted.is_some())?;
-        let part = Part {
+        Ok(Part {
             folder,
             part,
             name,
@@ -210,12 +210,7 @@ impl Part {
             made,
             begun: false,
             whole: None,
-        };
-        if part.resume.is_none() && own_name {
-            // An earlier request's, which would lie about this one; should it stay, its hash or its length tells.
-            let _ = part.remove_mark();
-        }
-        Ok(part)
+        })
     }
 
     fn failure(&self, verb: &str, error: &io::Error) -> Failure {
@@ -270,6 +265,7 @@ impl Part {
     /// Writes what says how to go on, or removes it if there is no going on.
     fn write_mark(&mut self) -> io::Result<()> {
         let Some(mark) = self.resume.as_ref().and_then(|resume| resume.mark.as_ref()) else {
+            // Another download's would lie about this one.
             return self.remove_mark();
         };
         // In one rename, so that it is never half a one.
@@ -611,6 +607,20 @@ fn is_open_to_others(found: &Metadata, own: &Metadata) -> bool {
 /// What a new file of ours is like in a folder: its owner, and what the process and the folder make of these permissions.
 /// Asking for the process's alone would change them for a moment.
 fn sample(folder: &Dir, mode: u32) -> io::Result<Metadata> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        use cap_std::fs::OpenOptionsExt;
+        use std::os::unix::fs::MetadataExt;
+        // Without a name, so that nothing is left of it should the process be killed.
+        let mut options = OpenOptions::new();
+        options.write(true).mode(mode).custom_flags(libc::O_TMPFILE);
+        if let Ok(metadata) = folder.open_with(".", &options).and_then(|file| file.into_std().metadata())
+            // Some kernels forget the umask here.
+            && (mode & 0o077 == 0 || metadata.mode() & 0o777 != mode)
+        {
+            return Ok(metadata);
+        }
+    }
     let name = Names::at_random()?;
     let made = make(folder, &name, mode)?;
     let metadata = made.metadata();
