@@ -735,3 +735,33 @@ fn a_killed_process_leaves_whole_entries_or_none() {
     assert!(found > rounds, "{found} entries");
     println!("{found} whole entries in {rounds} rounds");
 }
+
+#[test]
+fn what_could_not_be_written_is_not_counted_as_stored() {
+    let (server, folder) = (Server::start(), Folder::new());
+    let (there, gone) = (folder.join("there"), folder.join("gone"));
+    let host = Setup { cache_directory: Some(there.clone()), ..Setup::default() }.start();
+    let stored = Mock::new("http://mocked/*").header("Cache-Control", "max-age=600").body(vec![b'x'; 50_000]);
+    host.mock(&stored);
+    host.fetch(&Req::get("http://mocked/1")).ok(200);
+    until("the first entry", || fs::read_dir(&there).unwrap().count() == 2);
+    let one = host.stats().cache_bytes;
+    assert!(one >= 50_000);
+    fs::rename(&there, &gone).unwrap();
+    for i in 2..10 {
+        host.fetch(&Req::get(format!("http://mocked/{i}"))).ok(200);
+    }
+    until("that it is given up", || {
+        // Counts are told once a turn.
+        host.fetch(&Req::get(server.url("/bytes/1"))).ok(200);
+        host.stats().cache_bytes == one
+    });
+    fs::rename(&gone, &there).unwrap();
+    let hits = host.stats().cache_hits;
+    for i in 1..10 {
+        host.fetch(&Req::get(format!("http://mocked/{i}"))).ok(200);
+    }
+    assert_eq!(host.stats().cache_hits, hits + 1, "only the first is there");
+    until("the others", || fs::read_dir(&there).unwrap().count() == 10);
+    assert_eq!(host.stats().cache_bytes, 9 * one);
+}

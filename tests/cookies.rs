@@ -281,3 +281,53 @@ fn a_file_that_cannot_be_saved_disturbs_nothing() {
     host.destroy();
     folder.holds(&[]);
 }
+
+/// Whatever makes a save fail, what was to be saved is saved once it can be.
+#[test]
+fn a_save_that_failed_is_tried_again() {
+    #[derive(Debug, PartialEq)]
+    enum Then {
+        /// After a pause.
+        Nothing,
+        AnotherCookie,
+        Suspend,
+        Destroy,
+    }
+    for then in [Then::Nothing, Then::AnotherCookie, Then::Suspend, Then::Destroy] {
+        let (server, folder) = (server(), Folder::new());
+        let (there, gone) = (folder.join("there"), folder.join("gone"));
+        fs::create_dir(&there).unwrap();
+        let file = there.join("cookies");
+        let setup = Setup { cookie_file: Some(file.clone()), trace_level: SORTIE_TRACE_ERRORS, ..Setup::default() };
+        let host = setup.start();
+        host.fetch(&Req::get(server.url("/set?first=1;%20Max-Age=1000"))).ok(200);
+        let holds = |name: &str| fs::read_to_string(&file).is_ok_and(|text| text.contains(name));
+        until("the first cookie", || holds("first"));
+        // As a folder on a drive that is pulled out.
+        fs::rename(&there, &gone).unwrap();
+        host.fetch(&Req::get(server.url("/set?second=2;%20Max-Age=1000"))).ok(200);
+        until("that it is told", || {
+            host.poll();
+            let traces = host.traces();
+            traces.iter().any(|line| line.message.as_ref().unwrap().contains("cookies could not be saved"))
+        });
+        fs::rename(&gone, &there).unwrap();
+        match then {
+            Then::Nothing => until("the second cookie", || holds("second")),
+            Then::AnotherCookie => {
+                host.fetch(&Req::get(server.url("/set?third=3;%20Max-Age=1000"))).ok(200);
+                until("both", || holds("second") && holds("third"));
+            }
+            Then::Suspend => {
+                host.suspend();
+                until("the second cookie", || holds("second"));
+            }
+            Then::Destroy => {
+                host.destroy();
+                assert!(holds("second"), "{then:?}");
+                continue;
+            }
+        }
+        assert!(host.traces().is_empty(), "it is told once");
+    }
+}

@@ -696,6 +696,31 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_saved_stays_to_be_saved() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut jar = Jar::open(Some(&folder.path().join("cookies"))).unwrap();
+        set(&mut jar, "http://x.example/", &["a=1; Max-Age=1000"]);
+        assert!(jar.take_changes(false).is_some() && jar.take_changes(false).is_none());
+        assert!(jar.take_changes(true).is_some(), "at the end what was not answered is saved once more");
+        jar.saved();
+        // Each time it takes longer, and it is told once.
+        let mut pauses = Vec::new();
+        assert!(jar.not_saved(Duration::ZERO));
+        for _ in 0..8 {
+            pauses.push(jar.save_at().unwrap().as_secs());
+            jar.save_at = None;
+            assert!(!jar.not_saved(Duration::ZERO));
+        }
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
+        jar.saved();
+        set(&mut jar, "http://x.example/", &["b=1; Max-Age=1000"]);
+        assert!(jar.take_changes(false).is_some() && jar.not_saved(Duration::ZERO), "and again after it was saved");
+        assert!(jar.take_changes(false).is_some());
+        jar.saved();
+        assert!(jar.take_changes(true).is_none());
+    }
+
+    #[test]
     fn a_file_holds_what_outlives_the_program() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("cookies");
