@@ -195,7 +195,9 @@ impl World {
     /// Brings a request to a place, where it stays until the disk is let go on, if it hangs.
     #[track_caller]
     fn bring(&self, host: &Host, place: Place, timeout_ms: u32) -> (u64, Option<Hanging>) {
-        let request = self.request(place).timeout_ms(timeout_ms).queue_timeout_ms(timeout_ms);
+        // One that may ask the network does so before its time is over.
+        let cache_mode = if place == Place::Recalling { SORTIE_CACHE_ONLY_IF_CACHED } else { SORTIE_CACHE_DEFAULT };
+        let request = self.request(place).timeout_ms(timeout_ms).queue_timeout_ms(timeout_ms).cache_mode(cache_mode);
         let submit = || host.submit(&request);
         let hanging = |name: &str| Hanging::at(&self.folder.join(name));
         let rests = || until("its rest", || host.stats().resting == 1);
@@ -452,6 +454,25 @@ fn a_share_that_hangs_holds_up_its_own_files_alone() {
     drop(hanging);
     until("the files' removal", || fs::read_dir(&share).unwrap().count() == 1);
     host.fetch(&Req::download(server.url("/bytes/1000"), share.join("0"))).ok(200);
+}
+
+#[test]
+fn a_cache_that_hangs_is_done_without() {
+    let (world, place) = (World::new(), Place::Recalling);
+    world.prepare(place);
+    let host = world.setup(place).start();
+    let hanging = Hanging::at(&world.folder.join("cache"));
+    for _ in 0..2 {
+        let event = host.fetch(&world.request(place));
+        assert_eq!((event.ok(200).text(), event.flags), ("stored", 0));
+    }
+    // One that wants nothing but what is stored waits for that.
+    let waiting = host.submit(&world.request(place).cache_mode(SORTIE_CACHE_ONLY_IF_CACHED));
+    let_pass(1500);
+    assert_eq!(host.counts().0 - host.counts().1, 1);
+    drop(hanging);
+    assert_eq!(host.ended(waiting).ok(200).flags, SORTIE_EVENT_FROM_CACHE);
+    assert_eq!(host.fetch(&world.request(place)).ok(200).flags, SORTIE_EVENT_FROM_CACHE);
 }
 
 #[test]

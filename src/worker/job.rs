@@ -112,8 +112,8 @@ pub(super) struct Job {
     pub(super) validation: Vec<(&'static str, Vec<u8>)>,
     /// Its time has run out, and what is stored answers all the same.
     pub(super) overtime: bool,
-    /// Until when the disk may take to let go of its file.
-    pub(super) let_go_by: Option<Duration>,
+    /// Until when it waits for the disk to let go of its file, or to read what is stored.
+    pub(super) disk_by: Option<Duration>,
     /// Its ENDED event has been sent.
     pub(super) ended: bool,
     outlet: Rc<Outlet>,
@@ -183,7 +183,7 @@ impl Job {
             cached: None,
             validation: Vec::new(),
             overtime: false,
-            let_go_by: None,
+            disk_by: None,
             ended: false,
             outlet: Rc::clone(outlet),
             request,
@@ -447,7 +447,7 @@ impl Job {
         match &self.state {
             State::Resting(until) => Some(*until),
             State::Running(Peer::Local(local)) => local.due(),
-            State::Storing(_, Some(_)) => self.let_go_by,
+            State::Opening | State::Storing(_, Some(_)) => self.disk_by,
             State::Running(peer) => peer.flow()?.unwanted_until,
             _ => None,
         }

@@ -42,7 +42,7 @@ use crate::error::{ErrorKind, Failure};
 use crate::event::{EventKind, Producer, Response, TraceLevel};
 use crate::mock::{Mock, Mocks};
 use crate::net::{self, Active, Answer as Probed, Credential, Easy, Hop, Lane, Net, Owner, Reached, Setup, Wake};
-use crate::request::{Priority, Progress, Rates, RequestBody, RequestParts};
+use crate::request::{CacheMode, Priority, Progress, Rates, RequestBody, RequestParts};
 use crate::slots::RequestId;
 use crate::text::Text;
 use admission::{Admission, Protocol, Rank};
@@ -62,7 +62,8 @@ use url::Url;
 const COMMANDS_A_TURN: usize = 4096;
 /// How many connections a host that speaks HTTP/2 may have.
 const MAX_HTTP2_CONNECTIONS: u32 = 2;
-/// How long a request that has failed or was stopped waits for the disk to let go of its file.
+/// How long a request that has failed or was stopped waits for the disk to let go of its file, and one that the cache may answer
+/// for that to be read.
 const DISK_PATIENCE: Duration = Duration::from_secs(1);
 /// Easy handles kept for reuse; one costs about 10 KiB.
 const MAX_POOLED_HANDLES: usize = 256;
@@ -553,7 +554,7 @@ impl Worker {
     fn put(&mut self, mut job: Box<Job>) {
         let (id, index) = (job.id, job.id.index());
         if let State::Storing(_, Some(_)) = job.state {
-            job.let_go_by.get_or_insert(self.now().saturating_add(DISK_PATIENCE));
+            job.disk_by.get_or_insert(self.now().saturating_add(DISK_PATIENCE));
         }
         if let Some(at) = job.next_deadline(&self.config, self.now())
             && job.appointment.is_none_or(|appointment| at < appointment)
@@ -775,6 +776,8 @@ impl Worker {
             job.backoff = Backoff::after(job.timing.attempts, &job.request.retry, job.total_deadline(&self.config));
         }
         if self.recall(&job) {
+            let may_ask = job.request.cache_mode != CacheMode::OnlyIfCached;
+            job.disk_by = may_ask.then(|| now.saturating_add(DISK_PATIENCE));
             job.state = State::Opening;
             self.put(job);
             return;
@@ -1359,6 +1362,7 @@ impl Worker {
     /// Ends a request that the disk is at, once it has let go of what it writes, and of a text that may be lent.
     fn let_go(&mut self, mut job: Box<Job>, failure: Failure) {
         self.outlet.to_disk(Op::Discard(job.key()));
+        job.disk_by = None;
         let mut flow = Box::new(Flow::new(job.id, job.requested.clone(), &job.request, Source::None, self.now()));
         flow.told = job.told;
         job.state = State::Storing(flow, Some(failure));
@@ -1506,6 +1510,7 @@ impl Worker {
                     self.cache.lost(&job.url);
                 }
                 job.recalled = entry;
+                job.disk_by = None;
                 return self.start(job, Source::None);
             }
             (Outcome::Chunk(offset, bytes), State::Running(active)) => {
@@ -1577,9 +1582,18 @@ impl Worker {
         }
     }
 
+    /// Asks for what the cache has stored on a disk that does not answer.
+    fn ask_without_the_disk(&mut self, mut job: Box<Job>) {
+        job.disk_by = None;
+        // What the disk still says is of before.
+        job.attempt += 1;
+        job.tell(TraceLevel::Requests, |_| "the cache's disk does not answer".to_owned());
+        self.start(job, Source::None);
+    }
+
     /// Ends a stopped or failed request although the disk has not let go of its file: it does as soon as it answers.
     fn end_without_the_disk(&mut self, mut job: Box<Job>) {
-        job.let_go_by = None;
+        job.disk_by = None;
         if !self.outlet.disk.abandon(job.id) {
             return self.put(job);
         }
@@ -1603,11 +1617,16 @@ impl Worker {
                 self.enqueue(job);
                 continue;
             }
-            if job.let_go_by.is_some_and(|by| by <= now) {
+            let late = job.disk_by.is_some_and(|by| by <= now);
+            if late && matches!(job.state, State::Storing(..)) {
                 self.end_without_the_disk(job);
                 continue;
             }
             let overdue = job.overdue(&self.config, now);
+            if late && overdue.is_none() && matches!(job.state, State::Opening) {
+                self.ask_without_the_disk(job);
+                continue;
+            }
             if overdue.is_none() && job.gives_up_body(now) {
                 self.transfer_ended(job, None);
                 continue;
