@@ -627,6 +627,21 @@ fn creation_never_waits_for_a_pipe() {
 
 #[test]
 #[cfg(unix)]
+fn a_pipe_that_the_environment_names_is_not_waited_for() {
+    const TEST: &str = "a_pipe_that_the_environment_names_is_not_waited_for";
+    let folder = Folder::new();
+    let pipe = make_pipe(folder.join("pipe"));
+    let environment = [("SSL_CERT_FILE", path_text(&pipe)), ("SSL_CERT_DIR", path_text(folder.path()))];
+    isolated(TEST, &environment, || {
+        let (secure, plain) = (Server::builder().tls(true).start(), Server::start());
+        let host = Host::new();
+        host.fetch(&Req::get(secure.url("/bytes/1"))).failed(SORTIE_ERROR_CERTIFICATE);
+        host.fetch(&Req::get(plain.url("/bytes/1"))).ok(200);
+    });
+}
+
+#[test]
+#[cfg(unix)]
 fn a_cache_does_not_wait_for_a_pipe_in_an_entry_s_place() {
     let server = Server::builder()
         .handler(|_, conn| conn.send(&Response::new(200).header("Cache-Control", "max-age=99").body("x")).map(Some))

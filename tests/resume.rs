@@ -825,6 +825,65 @@ fn a_part_that_others_can_have_written_to_is_not_gone_on_with() {
     assert_eq!(origin.ranges(), [None]);
 }
 
+/// A neighbour puts pipes, links and files of its own wherever a download may come by, all the while.
+#[test]
+#[cfg(unix)]
+fn whatever_a_neighbour_puts_in_the_way_is_neither_waited_for_nor_written_to() {
+    use std::os::unix::fs::symlink;
+    use std::sync::atomic::AtomicBool;
+    let (origin, host, folder) = (Origin::start(), Host::new(), Folder::new());
+    let names = ["file", "file.sortie-part", "file.sortie-resume", "file.sortie-mark"];
+    let precious = folder.file("precious", b"sortie-resume 1\nprecious");
+    let (theirs, done) = (folder.join("theirs"), Arc::new(AtomicBool::new(false)));
+    let (enough, place, to) = (Arc::clone(&done), folder.path().to_owned(), precious.clone());
+    let mut random = Random::new(seed());
+    let neighbour = std::thread::spawn(move || {
+        let pipe = std::ffi::CString::new(path_text(&theirs)).unwrap();
+        let mut puts = 0;
+        while !enough.load(Ordering::SeqCst) {
+            // Two names of one file stay as they are when one is renamed to the other.
+            let _ = fs::remove_file(&theirs);
+            let made = match random.below(6) {
+                0 => symlink(&to, &theirs).is_ok(),
+                1 => fs::hard_link(&to, &theirs).is_ok(),
+                // SAFETY: a NUL-terminated string.
+                2 => unsafe { libc::mkfifo(pipe.as_ptr(), 0o666) == 0 },
+                3 => fs::write(&theirs, "theirs").is_ok(),
+                4 => fs::create_dir(&theirs).is_ok(),
+                _ => false,
+            };
+            let at = place.join(names[random.below(4) as usize]);
+            if !made {
+                let _ = fs::remove_file(&at).or_else(|_| fs::remove_dir(&at));
+            } else if fs::rename(&theirs, &at).is_err() {
+                let _ = fs::remove_file(&theirs).or_else(|_| fs::remove_dir(&theirs));
+            }
+            puts += 1;
+        }
+        puts
+    });
+    let (mut ok, mut failed) = (0, 0);
+    for round in 0..300 {
+        origin.set(|behaviour| behaviour.cut = (round % 3 == 0).then_some(400_000));
+        let mut request = Req::download(origin.url(), folder.join("file")).flags(SORTIE_REQUEST_NO_SYNC);
+        if round % 2 == 0 {
+            request = resuming(origin.url(), &folder.join("file"));
+        }
+        let ended = host.fetch(&request.sha256(&sha256(&pattern_vec(SIZE as usize))));
+        match ended.error {
+            SORTIE_ERROR_NONE => ok += 1,
+            _ => {
+                ended.failed_as(&[SORTIE_ERROR_FILE, SORTIE_ERROR_RECEIVE]);
+                failed += 1;
+            }
+        }
+        assert_eq!(fs::read(&precious).unwrap(), b"sortie-resume 1\nprecious");
+    }
+    done.store(true, Ordering::SeqCst);
+    println!("{ok} files, {failed} failures, {} things put in the way", neighbour.join().unwrap());
+    assert!(ok > 0 && failed > 0);
+}
+
 #[test]
 fn a_mark_is_written_by_rename() {
     let (origin, host, folder) = (Origin::start(), Host::new(), Folder::new());

@@ -79,7 +79,9 @@ fn system_roots() -> (Option<PathBuf>, Option<PathBuf>) {
     let found = openssl_probe::probe();
     // The environment may name them, and the host may change its working directory later.
     let full = |path: Option<PathBuf>| path.and_then(|path| std::path::absolute(path).ok());
-    (full(found.cert_file), full(found.cert_dir))
+    // The worker would wait for what is no file.
+    let file = full(found.cert_file).filter(|path| files::open_to_read(path, Links::Follow).is_ok());
+    (file, full(found.cert_dir))
 }
 
 #[cfg(not(unix))]
