@@ -839,6 +839,19 @@ typedef struct {
      * Must be 0.
      */
     uint32_t reserved;
+    /**
+     * How many bytes of bodies have to move in a second, both ways together, on average over each min_speed_period_ms, of
+     * requests that do not say; any by default.
+     */
+    uint64_t min_bytes_per_second;
+    /**
+     * The period, at least 100; default 30000, SORTIE_NO_TIMEOUT for none.
+     */
+    uint32_t min_speed_period_ms;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved_speed;
 } sortie_client_config;
 
 /**
@@ -1073,6 +1086,20 @@ typedef struct {
      * How many bytes of the request's body may be sent in a second; no limit by default.
      */
     uint64_t max_send_bytes_per_second;
+    /**
+     * How many bytes of bodies have to move in a second, both ways together, on average over each min_speed_period_ms from the
+     * connection on; less ends the request with SORTIE_ERROR_STALLED. Time in which it waits for the program, the disk, or a
+     * limit on bandwidth does not count, the wait for the server's response does. Default the client's.
+     */
+    uint64_t min_bytes_per_second;
+    /**
+     * The period, at least 100; default the client's. SORTIE_NO_TIMEOUT means that no speed is too low.
+     */
+    uint32_t min_speed_period_ms;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved_speed;
 } sortie_request_desc;
 
 /**

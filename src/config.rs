@@ -8,7 +8,7 @@ use crate::body::disk::Location;
 use crate::error::{Reason, Refusal};
 use crate::event::TraceLevel;
 use crate::headers::Headers;
-use crate::request::{BaseDirectory, FileName, Limit, Rates, add_header};
+use crate::request::{BaseDirectory, FileName, Limit, MinSpeed, Rates, add_header};
 use crate::slots::MAX_SLOTS;
 
 /// The lowest TLS version to accept.
@@ -101,6 +101,8 @@ pub struct Config {
     pub connect_timeout: Limit,
     /// The stall time limit of requests that say none.
     pub stall_timeout: Limit,
+    /// How slow requests may be that do not say.
+    pub min_speed: MinSpeed,
     /// The queue time limit of requests that say none.
     pub queue_timeout: Limit,
     /// The lowest TLS version to accept.
@@ -166,6 +168,7 @@ impl Default for Config {
             timeout: Limit::After(Duration::from_secs(30)),
             connect_timeout: Limit::After(Duration::from_secs(10)),
             stall_timeout: Limit::After(Duration::from_secs(60)),
+            min_speed: MinSpeed { bytes_per_second: 0, period: Limit::After(Duration::from_secs(30)) },
             queue_timeout: Limit::Never,
             min_tls_version: TlsVersion::Tls12,
             max_body_bytes: 64 << 20,
@@ -261,6 +264,7 @@ impl Config {
 
     /// Checks every field.
     pub(crate) fn check(&self) -> Result<(), Refusal> {
+        self.min_speed.check()?;
         within("max_active", self.max_active, 65_535)?;
         within("max_active_per_host", self.max_active_per_host, 65_535)?;
         within("max_requests", self.max_requests, MAX_SLOTS)?;

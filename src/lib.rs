@@ -37,8 +37,8 @@ pub use event::{BodyKind, CharsetSource, Event, EventKind, Network, Protocol, Re
 pub use headers::Headers;
 pub use mock::Mock;
 pub use request::{
-    BaseDirectory, CacheMode, FileName, HttpVersion, Limit, MAX_HEADER_BYTES, MAX_URL_BYTES, Priority, Progress, Rates,
-    Request, Retry, SharedBytes,
+    BaseDirectory, CacheMode, FileName, HttpVersion, Limit, MAX_HEADER_BYTES, MAX_URL_BYTES, MinSpeed, Priority,
+    Progress, Rates, Request, Retry, SharedBytes,
 };
 pub use slots::RequestId;
 pub use text::Text;

@@ -336,6 +336,39 @@ pub(crate) struct RequestParts {
     pub(crate) resume: bool,
     pub(crate) stream_window: Option<u32>,
     pub(crate) rates: Rates,
+    pub(crate) min_speed: MinSpeed,
+}
+
+/// How many bytes of bodies have to move in a second, on average over each period, once there is a connection. Time in which
+/// the transfer waits for the program, its disk, or its own limits does not count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MinSpeed {
+    /// The bytes, both ways together; 0 for the client's, or any.
+    pub bytes_per_second: u64,
+    /// The period; by default the client's, which is 30 s by default. Without one, no speed is too low.
+    pub period: Limit,
+}
+
+impl MinSpeed {
+    const SHORTEST: Duration = Duration::from_millis(100);
+
+    /// Refuses a period that is too short to measure a speed.
+    pub(crate) fn check(self) -> Result<(), Refusal> {
+        match self.period.duration() {
+            Some(period) if period < MinSpeed::SHORTEST => {
+                let message = format!("min_speed_period_ms is {}, it must be 100 or more", period.as_millis());
+                Err(Refusal::new(Reason::Argument, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The speed and the period in force, if there is any, where `client` is the client's.
+    pub(crate) fn or(self, client: MinSpeed) -> Option<(u64, Duration)> {
+        let own = (self.bytes_per_second > 0).then_some(self.bytes_per_second);
+        let speed = own.unwrap_or(client.bytes_per_second);
+        Some((speed, self.period.or(client.period).duration()?)).filter(|(speed, _)| *speed > 0)
+    }
 }
 
 impl Request {
@@ -394,6 +427,7 @@ impl Request {
             resume: false,
             stream_window: None,
             rates: Rates::default(),
+            min_speed: MinSpeed::default(),
         };
         Ok(Request { parts: Box::new(parts) })
     }
@@ -655,6 +689,16 @@ impl Request {
     pub fn stall_timeout(mut self, limit: Limit) -> Request {
         self.parts.stall_timeout = limit;
         self
+    }
+
+    /// Ends the request when it is slower than that, with STALLED.
+    ///
+    /// # Errors
+    /// [`Reason::Argument`] for a period below 100 ms.
+    pub fn min_speed(mut self, min_speed: MinSpeed) -> Result<Request, Refusal> {
+        min_speed.check()?;
+        self.parts.min_speed = min_speed;
+        Ok(self)
     }
 
     /// Limits the time in the queue.

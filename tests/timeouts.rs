@@ -246,3 +246,101 @@ fn requests_to_a_host_that_cannot_be_reached_do_not_wait_for_each_other() {
     // One goes alone, then sixteen, then three: three seconds, not twenty.
     assert!(started.elapsed() < Duration::from_secs(12), "{:?}", started.elapsed());
 }
+
+/// A server that sends so many bytes of an endless body each 20 ms, or reads nothing of a body that is posted.
+fn trickling(bytes: usize) -> Server {
+    Server::builder()
+        .handler(move |request, conn| {
+            if request.method == "POST" {
+                conn.wait_at(&Gate::new())?;
+            }
+            conn.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n")?;
+            loop {
+                conn.write(&vec![b'x'; bytes])?;
+                conn.flush()?;
+                conn.pause(Duration::from_millis(20))?;
+            }
+        })
+        .start()
+}
+
+#[test]
+fn a_transfer_that_is_too_slow_has_stalled() {
+    let (server, host, folder) = (trickling(1), Host::new(), Folder::new());
+    let slow = |request: Req| request.min_bytes_per_second(1000).min_speed_period_ms(300).timeout_ms(SORTIE_NO_TIMEOUT);
+    for request in [
+        slow(Req::get(server.url("/"))),
+        slow(Req::get(server.url("/")).flags(SORTIE_REQUEST_STREAM_RESPONSE)),
+        slow(Req::download(server.url("/"), folder.join("file"))),
+        slow(Req::new("POST", server.url("/")).body(vec![b'x'; 64 << 20])),
+    ] {
+        let event = host.fetch(&request.clone().stall_timeout_ms(SORTIE_NO_TIMEOUT));
+        let message = event.failed(SORTIE_ERROR_STALLED);
+        assert!(message.contains("min_bytes_per_second is 1000"), "names the limit: {message}");
+        assert!(message.contains(" bytes in "), "and what there was: {message}");
+    }
+    folder.holds(&[]);
+    // The wait for the response counts, and another attempt may fare better.
+    let waiting = Server::start();
+    host.fetch(&slow(Req::get(waiting.url("/delay?ms=60000")))).failed(SORTIE_ERROR_STALLED);
+    let tries = slow(Req::get(server.url("/"))).max_attempts(2).retry_delay_ms(1);
+    assert_eq!(host.fetch(&tries).attempts, 2);
+    // What is as fast as it has to be goes on: four periods of it.
+    let (server, ended) = (trickling(400), Req::get(server.url("/")));
+    let fast = slow(Req { url: server.url("/"), ..ended }).flags(SORTIE_REQUEST_STREAM_RESPONSE).timeout_ms(1300);
+    host.fetch(&fast).failed(SORTIE_ERROR_TIMEOUT);
+}
+
+#[test]
+fn the_lowest_speed_is_the_clients_unless_a_request_says() {
+    let server = trickling(1);
+    let host = Setup { min_bytes_per_second: 1000, min_speed_period_ms: 200, ..Setup::default() }.start();
+    let message = host.fetch(&Req::get(server.url("/"))).failed(SORTIE_ERROR_STALLED).to_owned();
+    assert!(message.contains("is 1000"), "{message}");
+    let none = Req::get(server.url("/")).min_speed_period_ms(SORTIE_NO_TIMEOUT).timeout_ms(700);
+    host.fetch(&none).failed(SORTIE_ERROR_TIMEOUT);
+    let lower = Req::get(server.url("/")).min_bytes_per_second(5).timeout_ms(700);
+    host.fetch(&lower).failed(SORTIE_ERROR_TIMEOUT);
+    let higher = Req::get(server.url("/")).min_bytes_per_second(2000);
+    assert!(host.fetch(&higher).failed(SORTIE_ERROR_STALLED).contains("is 2000"));
+    // By default there is none.
+    Host::new().fetch(&Req::get(server.url("/")).min_speed_period_ms(100).timeout_ms(500)).failed(SORTIE_ERROR_TIMEOUT);
+    let refused = host.try_submit(&Req::get(server.url("/")).min_speed_period_ms(99)).unwrap_err();
+    assert!(
+        refused.result == SORTIE_RESULT_ARGUMENT && refused.message.contains("min_speed_period_ms is 99"),
+        "{refused:?}"
+    );
+    let refused = Setup { min_speed_period_ms: 1, ..Setup::default() }.try_create().unwrap_err();
+    assert!(refused.message.contains("min_speed_period_ms is 1"), "{refused:?}");
+}
+
+#[test]
+fn time_that_a_transfer_waits_for_us_is_not_slow() {
+    let server = Server::start();
+    let fast = |request: Req| request.min_bytes_per_second(20_000).min_speed_period_ms(200);
+    let host = Host::new();
+    // Its own limit on bandwidth, in either direction.
+    host.fetch(&fast(Req::get(server.url("/bytes/6000"))).receive_rate(5000)).ok(200);
+    host.fetch(&fast(Req::new("POST", server.url("/upload")).body(vec![0; 6000])).send_rate(5000)).ok(200);
+    // A pause of the program's, and the client's suspension.
+    let pattern = server.url("/bytes/3000000");
+    let id = host.submit(&fast(Req::get(&pattern).flags(SORTIE_REQUEST_STREAM_RESPONSE)).timeout_ms(SORTIE_NO_TIMEOUT));
+    host.await_event(id, |event| event.kind == SORTIE_EVENT_BEGAN);
+    host.pause(id);
+    let_pass(700);
+    host.unpause(id);
+    host.suspend();
+    let_pass(700);
+    host.resume();
+    // Nobody drains its events, so that its window is full.
+    let_pass(700);
+    host.ended(id).ok(200);
+    // A body that the program has not written yet.
+    let streamed = fast(Req::new("POST", server.url("/upload")).flags(SORTIE_REQUEST_STREAM_BODY));
+    let id = host.submit(&streamed.timeout_ms(SORTIE_NO_TIMEOUT));
+    host.write_all(id, b"some");
+    let_pass(700);
+    host.write_all(id, b"more");
+    host.finish(id);
+    host.ended(id).ok(200);
+}

@@ -14,7 +14,8 @@ use crate::error::{ErrorKind, Reason, Refusal};
 use crate::event::{BodyKind, TraceLevel};
 use crate::mock::Mock;
 use crate::request::{
-    BaseDirectory, CacheMode, FileName, HttpVersion, Limit, Priority, Progress, Rates, Request, Retry, SharedBytes,
+    BaseDirectory, CacheMode, FileName, HttpVersion, Limit, MinSpeed, Priority, Progress, Rates, Request, Retry,
+    SharedBytes,
 };
 
 /// A struct_size beyond this is a mistake, not a newer struct.
@@ -106,13 +107,13 @@ pub(super) unsafe trait Sized0: Copy {
 // SAFETY: repr(C), begins with struct_size, and consists of integers and raw pointers.
 unsafe impl Sized0 for sortie_request_desc {
     const NAME: &'static str = "sortie_request_desc";
-    const FIRST: usize = offset_of!(sortie_request_desc, max_send_bytes_per_second) + size_of::<u64>();
+    const FIRST: usize = offset_of!(sortie_request_desc, reserved_speed) + size_of::<u32>();
 }
 
 // SAFETY: repr(C), begins with struct_size, and consists of integers and raw pointers.
 unsafe impl Sized0 for sortie_client_config {
     const NAME: &'static str = "sortie_client_config";
-    const FIRST: usize = offset_of!(sortie_client_config, reserved) + size_of::<u32>();
+    const FIRST: usize = offset_of!(sortie_client_config, reserved_speed) + size_of::<u32>();
 }
 
 // SAFETY: repr(C), begins with struct_size, and consists of integers and raw pointers.
@@ -412,9 +413,11 @@ pub(super) unsafe fn request(desc: &sortie_request_desc) -> Result<Request, Refu
         SORTIE_CACHE_FORCE => CacheMode::Force,
         other => return Err(out_of_range("cache_mode", other)),
     });
-    if desc.reserved != 0 {
+    if desc.reserved != 0 || desc.reserved_speed != 0 {
         return Err(Refusal::new(Reason::Argument, "reserved must be 0"));
     }
+    let period = limit(desc.min_speed_period_ms);
+    request = request.min_speed(MinSpeed { bytes_per_second: desc.min_bytes_per_second, period })?;
     if desc.max_redirects != 0 {
         request = request.max_redirects(desc.max_redirects)?;
     }
@@ -486,7 +489,7 @@ pub(super) unsafe fn config(c: &sortie_client_config) -> Result<Config, Refusal>
     const FLAGS: u32 =
         SORTIE_CLIENT_NO_COOKIES | SORTIE_CLIENT_MOCKS_ONLY | SORTIE_CLIENT_TRACE_SECRETS | SORTIE_CLIENT_TRACE_BODIES;
     known_flags(c.flags, FLAGS)?;
-    if c.reserved != 0 {
+    if c.reserved != 0 || c.reserved_speed != 0 {
         return Err(Refusal::new(Reason::Argument, "reserved must be 0"));
     }
     let flag = |flag| c.flags & flag != 0;
@@ -525,6 +528,8 @@ pub(super) unsafe fn config(c: &sortie_client_config) -> Result<Config, Refusal>
     config.timeout = limit(c.timeout_ms).or(config.timeout);
     config.connect_timeout = limit(c.connect_timeout_ms).or(config.connect_timeout);
     config.stall_timeout = limit(c.stall_timeout_ms).or(config.stall_timeout);
+    let period = limit(c.min_speed_period_ms).or(config.min_speed.period);
+    config.min_speed = MinSpeed { bytes_per_second: c.min_bytes_per_second, period };
     config.queue_timeout = limit(c.queue_timeout_ms).or(config.queue_timeout);
     config.reachability_interval = limit(c.reachability_interval_ms).or(config.reachability_interval);
     config.min_tls_version = match c.min_tls_version {

@@ -1521,11 +1521,11 @@ mod tests {
         assert_eq!(offset_of!(sortie_event, attempts), 104);
         assert_eq!(offset_of!(sortie_event, trace_level), 112);
         assert_eq!(offset_of!(sortie_event, reserved), 116);
-        assert_eq!(size_of::<sortie_request_desc>(), 240);
+        assert_eq!(size_of::<sortie_request_desc>(), 256);
         assert_eq!(offset_of!(sortie_request_desc, cache_mode), 216);
         assert_eq!(offset_of!(sortie_request_desc, response_path), 88);
         assert_eq!(offset_of!(sortie_request_desc, max_body_bytes), 128);
-        assert_eq!(size_of::<sortie_client_config>(), 248);
+        assert_eq!(size_of::<sortie_client_config>(), 264);
         assert_eq!(offset_of!(sortie_client_config, cache_directory), 200);
         assert_eq!(offset_of!(sortie_client_config, max_active), 56);
         assert_eq!(offset_of!(sortie_client_config, proxy), 160);

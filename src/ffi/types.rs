@@ -480,6 +480,13 @@ pub struct sortie_client_config {
     pub trace_level: u32,
     /// Must be 0.
     pub reserved: u32,
+    /// How many bytes of bodies have to move in a second, both ways together, on average over each min_speed_period_ms, of
+    /// requests that do not say; any by default.
+    pub min_bytes_per_second: u64,
+    /// The period, at least 100; default 30000, SORTIE_NO_TIMEOUT for none.
+    pub min_speed_period_ms: u32,
+    /// Must be 0.
+    pub reserved_speed: u32,
 }
 
 /// What a request is. Zero in any field but struct_size and url means the default, so
@@ -587,6 +594,14 @@ pub struct sortie_request_desc {
     pub max_receive_bytes_per_second: u64,
     /// How many bytes of the request's body may be sent in a second; no limit by default.
     pub max_send_bytes_per_second: u64,
+    /// How many bytes of bodies have to move in a second, both ways together, on average over each min_speed_period_ms from the
+    /// connection on; less ends the request with SORTIE_ERROR_STALLED. Time in which it waits for the program, the disk, or a
+    /// limit on bandwidth does not count, the wait for the server's response does. Default the client's.
+    pub min_bytes_per_second: u64,
+    /// The period, at least 100; default the client's. SORTIE_NO_TIMEOUT means that no speed is too low.
+    pub min_speed_period_ms: u32,
+    /// Must be 0.
+    pub reserved_speed: u32,
 }
 
 /// An answer made up for tests, in place of a server's. Zero in any field but struct_size and url means the default, so

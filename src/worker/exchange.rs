@@ -217,6 +217,9 @@ pub(super) struct Flow {
     pub(super) starved: bool,
     pub(super) connected: bool,
     pub(super) last_activity: Duration,
+    /// From when on its speed is measured, and what has moved since.
+    pub(super) measured_from: Duration,
+    pub(super) moved: u64,
     /// What is to be stored of it.
     pub(super) recorder: Option<Box<Recorder>>,
     /// When it was asked for, by the machine's clock.
@@ -300,6 +303,8 @@ impl Flow {
             starved: false,
             connected: false,
             last_activity: now,
+            measured_from: now,
+            moved: 0,
             recorder: None,
             requested: 0,
             validating: false,
@@ -311,6 +316,18 @@ impl Flow {
             head_told: false,
             told: 0,
         }
+    }
+
+    /// Measures its speed from now on.
+    pub(super) fn measure_from(&mut self, now: Duration) {
+        (self.measured_from, self.moved) = (now, 0);
+    }
+
+    /// Whether it waits for us, so that it neither stalls nor is slow.
+    pub(super) fn waits(&self) -> bool {
+        // A server that has refused does not wait for the rest of the body.
+        let sends = self.send_paused && self.status < 300;
+        self.paused || self.receive_paused || sends
     }
 
     /// What tells this attempt from others.
@@ -637,6 +654,7 @@ impl Flow {
         let count = data.len() as u64;
         if !self.from_cache {
             self.came += count;
+            self.moved += count;
             outlet.lines.borrow_mut().receive.take(&mut self.receive_share, data.len(), outlet.now.get());
             outlet.bytes_received.set(outlet.bytes_received.get() + count);
         }
@@ -812,6 +830,7 @@ impl Flow {
                 }
                 self.sent += count as u64;
                 self.went += count as u64;
+                self.moved += count as u64;
                 outlet.bytes_sent.set(outlet.bytes_sent.get() + count as u64);
                 if self.progress == Progress::Upload && count > 0 {
                     self.tell_progress(outlet);
@@ -914,6 +933,7 @@ impl Transfer for Exchange {
                     return false;
                 }
                 flow.connected = true;
+                flow.measure_from(outlet.now.get());
                 flow.crowded = false;
                 outlet.notice(Notice::Connected(flow.key()));
                 if let Some(http2) = flow.connection.and_then(Connection::negotiated_http2) {

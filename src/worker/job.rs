@@ -439,7 +439,7 @@ impl Job {
     /// When a deadline may run out next.
     pub(super) fn next_deadline(&self, config: &Config, now: Duration) -> Option<Duration> {
         let deadlines = self.deadlines(config, now).into_iter().flatten().map(|(at, _, _)| at);
-        deadlines.chain(self.due()).min()
+        deadlines.chain(self.due()).chain(self.measured_at(config, now)).min()
     }
 
     /// When it goes on by itself.
@@ -457,6 +457,34 @@ impl Job {
     pub(super) fn gives_up_body(&self, now: Duration) -> bool {
         let State::Running(peer) = &self.state else { return false };
         peer.flow().and_then(|flow| flow.unwanted_until).is_some_and(|until| until <= now)
+    }
+
+    /// When its speed is looked at next.
+    fn measured_at(&self, config: &Config, now: Duration) -> Option<Duration> {
+        let (_, period) = self.request.min_speed.or(config.min_speed)?;
+        let State::Running(peer) = &self.state else { return None };
+        let flow = peer.flow().filter(|flow| flow.connected && !flow.from_cache)?;
+        let since = if flow.waits() { now } else { flow.measured_from };
+        since.checked_add(period)
+    }
+
+    /// Looks at its speed, if it is time to: a failure if that is too low, and the next period otherwise.
+    pub(super) fn too_slow(&mut self, config: &Config, now: Duration) -> Option<Failure> {
+        let (least, _) = self.request.min_speed.or(config.min_speed)?;
+        if self.measured_at(config, now).is_none_or(|at| at > now) {
+            return None;
+        }
+        let State::Running(peer) = &mut self.state else { return None };
+        let flow = peer.flow_mut()?;
+        let (took, moved) = (now.saturating_sub(flow.measured_from), flow.moved);
+        flow.measure_from(now);
+        if u128::from(moved) * 1_000_000_000 >= u128::from(least) * took.as_nanos() {
+            return None;
+        }
+        let (kind, took, origin) = (ErrorKind::Stalled, took.as_millis(), self.origin());
+        let message =
+            format!("the transfer was too slow: {moved} bytes in {took} ms, min_bytes_per_second is {least}: {origin}");
+        Some(Failure::new(kind, message))
     }
 
     /// The deadline that has run out, as a failure.
@@ -488,11 +516,7 @@ impl Job {
                 let flow = peer.flow();
                 let step = match flow {
                     Some(flow) if flow.connected || flow.from_cache => {
-                        // Who waits for us does not stall.
-                        // A server that has refused does not wait for the rest of the body.
-                        let sends = flow.send_paused && flow.status < 300;
-                        let waits = flow.paused || flow.receive_paused || sends;
-                        let since = if waits { now } else { flow.last_activity };
+                        let since = if flow.waits() { now } else { flow.last_activity };
                         after(since, request.stall_timeout.or(config.stall_timeout), ErrorKind::Stalled)
                     }
                     _ => {

@@ -476,6 +476,7 @@ impl Worker {
         {
             // What the other direction waits for has not changed.
             (flow.send_paused, flow.last_activity) = (false, now);
+            flow.measure_from(now);
             let receive_paused = flow.receive_paused;
             peer.pause(receive_paused, false);
         }
@@ -1622,7 +1623,7 @@ impl Worker {
                 self.end_without_the_disk(job);
                 continue;
             }
-            let overdue = job.overdue(&self.config, now);
+            let overdue = job.overdue(&self.config, now).or_else(|| job.too_slow(&self.config, now));
             if late && overdue.is_none() && matches!(job.state, State::Opening) {
                 self.ask_without_the_disk(job);
                 continue;
@@ -1705,8 +1706,9 @@ fn go_on(peer: &mut Peer, now: Duration) {
         flow.receive_paused = false;
         flow.send_paused = false;
         flow.starved = false;
-        // Until now it was waiting for us, and did not stall.
+        // Until now it was waiting for us, and neither stalled nor was slow.
         flow.last_activity = now;
+        flow.measure_from(now);
     }
     peer.pause(false, false);
 }

@@ -52,7 +52,7 @@ static void check_layouts(void)
     AT(sortie_resolve, reserved, 28);
 
     /* Structs that begin with their size may grow, their first fields stay. */
-    CHECK(sizeof(sortie_client_config) >= 248);
+    CHECK(sizeof(sortie_client_config) >= 264);
     AT(sortie_client_config, struct_size, 0);
     AT(sortie_client_config, flags, 4);
     AT(sortie_client_config, user_agent, 8);
@@ -93,8 +93,11 @@ static void check_layouts(void)
     AT(sortie_client_config, max_send_bytes_per_second, 232);
     AT(sortie_client_config, trace_level, 240);
     AT(sortie_client_config, reserved, 244);
+    AT(sortie_client_config, min_bytes_per_second, 248);
+    AT(sortie_client_config, min_speed_period_ms, 256);
+    AT(sortie_client_config, reserved_speed, 260);
 
-    CHECK(sizeof(sortie_request_desc) >= 240);
+    CHECK(sizeof(sortie_request_desc) >= 256);
     AT(sortie_request_desc, struct_size, 0);
     AT(sortie_request_desc, flags, 4);
     AT(sortie_request_desc, url, 8);
@@ -136,6 +139,9 @@ static void check_layouts(void)
     AT(sortie_request_desc, reserved, 220);
     AT(sortie_request_desc, max_receive_bytes_per_second, 224);
     AT(sortie_request_desc, max_send_bytes_per_second, 232);
+    AT(sortie_request_desc, min_bytes_per_second, 240);
+    AT(sortie_request_desc, min_speed_period_ms, 248);
+    AT(sortie_request_desc, reserved_speed, 252);
 
     CHECK(sizeof(sortie_mock) >= 72);
     AT(sortie_mock, struct_size, 0);

@@ -130,6 +130,8 @@ pub struct Setup {
     pub receive_rate: u64,
     pub send_rate: u64,
     pub trace_level: u32,
+    pub min_bytes_per_second: u64,
+    pub min_speed_period_ms: u32,
 }
 
 impl Default for Setup {
@@ -169,6 +171,8 @@ impl Default for Setup {
             receive_rate: 0,
             send_rate: 0,
             trace_level: 0,
+            min_bytes_per_second: 0,
+            min_speed_period_ms: 0,
         }
     }
 }
@@ -248,6 +252,8 @@ impl Setup {
         config.max_memory_cache_bytes = self.max_memory_cache_bytes;
         config.max_receive_bytes_per_second = self.receive_rate;
         config.max_send_bytes_per_second = self.send_rate;
+        config.min_bytes_per_second = self.min_bytes_per_second;
+        config.min_speed_period_ms = self.min_speed_period_ms;
         config.trace_level = self.trace_level;
         create_raw(&config)
     }
@@ -333,6 +339,8 @@ pub struct Req {
     pub streamed_length: u64,
     pub receive_rate: u64,
     pub send_rate: u64,
+    pub min_bytes_per_second: u64,
+    pub min_speed_period_ms: u32,
     pub form: Option<Vec<Part>>,
 }
 
@@ -424,6 +432,8 @@ impl Req {
         streamed_length: u64,
         receive_rate: u64,
         send_rate: u64,
+        min_bytes_per_second: u64,
+        min_speed_period_ms: u32,
     }
 
     pub fn header(mut self, name: &str, value: &str) -> Req {
@@ -515,6 +525,8 @@ impl Req {
         desc.stream_window_bytes = self.stream_window_bytes;
         desc.max_receive_bytes_per_second = self.receive_rate;
         desc.max_send_bytes_per_second = self.send_rate;
+        desc.min_bytes_per_second = self.min_bytes_per_second;
+        desc.min_speed_period_ms = self.min_speed_period_ms;
         let parts: Vec<_> = self.form.iter().flatten().map(|part| part.raw(&mut strings)).collect();
         if self.form.is_some() {
             (desc.form_parts, desc.form_part_count) = (parts.as_ptr(), parts.len() as u32);

@@ -1497,6 +1497,19 @@ namespace Sortie.Native
         ///  Must be 0.
         /// </summary>
         public uint reserved;
+        /// <summary>
+        ///  How many bytes of bodies have to move in a second, both ways together, on average over each min_speed_period_ms, of
+        ///  requests that do not say; any by default.
+        /// </summary>
+        public ulong min_bytes_per_second;
+        /// <summary>
+        ///  The period, at least 100; default 30000, SORTIE_NO_TIMEOUT for none.
+        /// </summary>
+        public uint min_speed_period_ms;
+        /// <summary>
+        ///  Must be 0.
+        /// </summary>
+        public uint reserved_speed;
     }
 
     /// <summary>
@@ -1688,6 +1701,20 @@ namespace Sortie.Native
         ///  How many bytes of the request's body may be sent in a second; no limit by default.
         /// </summary>
         public ulong max_send_bytes_per_second;
+        /// <summary>
+        ///  How many bytes of bodies have to move in a second, both ways together, on average over each min_speed_period_ms from the
+        ///  connection on; less ends the request with SORTIE_ERROR_STALLED. Time in which it waits for the program, the disk, or a
+        ///  limit on bandwidth does not count, the wait for the server's response does. Default the client's.
+        /// </summary>
+        public ulong min_bytes_per_second;
+        /// <summary>
+        ///  The period, at least 100; default the client's. SORTIE_NO_TIMEOUT means that no speed is too low.
+        /// </summary>
+        public uint min_speed_period_ms;
+        /// <summary>
+        ///  Must be 0.
+        /// </summary>
+        public uint reserved_speed;
     }
 
     /// <summary>
