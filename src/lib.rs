@@ -20,6 +20,7 @@ mod event;
 pub mod ffi;
 mod files;
 mod headers;
+mod http_date;
 mod lock;
 mod mock;
 mod net;

@@ -4,6 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, SystemTime};
 
 use crate::headers::Headers;
+use crate::http_date::{cookie_date, http_date};
 
 /// The share of the time since its last change for which a response is fresh that does not say how long, as the RFC suggests.
 const HEURISTIC_SHARE: u64 = 10;
@@ -105,8 +106,16 @@ fn millis(time: SystemTime) -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// A date in milliseconds since 1970. `None` without one, or for one of a form that HTTP does not have.
 fn date(headers: &Headers, name: &str) -> Option<u64> {
-    httpdate::parse_http_date(headers.get(name)?).ok().map(millis)
+    Some(http_date(headers.get(name)?)?.saturating_mul(1000))
+}
+
+/// When a response was made. Whatever can be read as a date counts, since without one it would count as made when it came,
+/// and so as younger than it is.
+fn made(headers: &Headers) -> Option<u64> {
+    let date = headers.get("Date")?;
+    Some(http_date(date).or_else(|| cookie_date(date))?.saturating_mul(1000))
 }
 
 /// A request as far as the cache looks at it.
@@ -174,7 +183,7 @@ fn may_guess(status: u16, control: &Control) -> bool {
 /// How old a stored response is, in seconds. One from the future is as old as can be.
 pub(crate) fn age(headers: &Headers, times: Times, now: u64) -> u64 {
     let Some(resident) = now.checked_sub(times.responded) else { return u64::MAX };
-    let apparent = times.responded.saturating_sub(date(headers, "Date").unwrap_or(times.responded));
+    let apparent = times.responded.saturating_sub(made(headers).unwrap_or(times.responded));
     // Of several, the first counts.
     let told = headers.get("Age").and_then(|age| parse_seconds(age.split(',').next()?.trim())).unwrap_or(0);
     let delay = times.responded.saturating_sub(times.requested);
@@ -187,7 +196,7 @@ pub(crate) fn lifetime(status: u16, headers: &Headers, times: Times) -> u64 {
     if let Some(seconds) = control.max_age {
         return seconds;
     }
-    let made = date(headers, "Date").unwrap_or(times.responded);
+    let made = made(headers).unwrap_or(times.responded);
     if headers.get("Expires").is_some() {
         return date(headers, "Expires").unwrap_or(0).saturating_sub(made) / 1000;
     }
@@ -341,6 +350,35 @@ mod tests {
         let epoch = "Thu, 01 Jan 1970 00:00:00 GMT";
         assert_eq!(of(200, &[("Date", &now), ("Last-Modified", epoch)]), 7 * 24 * 60 * 60);
         assert_eq!(of(200, &[("Cache-Control", "max-age=99999999999999999999")]), u64::MAX);
+    }
+
+    #[test]
+    fn no_form_of_a_date_makes_a_stale_response_fresh() {
+        let (year_2000, year_2050) = ("Sat, 01 Jan 2000 00:00:00 GMT", "Sat, 01 Jan 2050 00:00:00 GMT");
+        let fresh = |fields: &[(&str, &str)]| is_fresh_for(&Control::default(), 200, &headers(fields), AT, NOW);
+        for date in [
+            year_2000,
+            "SAT, 01 JAN 2000 00:00:00 GMT",
+            "Mon, 01 Jan 2000 00:00:00 gmt",
+            "Saturday, 01-Jan-00 00:00:00 GMT",
+            "Sat Jan  1 00:00:00 2000",
+            "Sat, 1 Jan 2000 00:00:00 UTC",
+            "1 January 2000 0:0:0",
+        ] {
+            assert!(!fresh(&[("Cache-Control", "max-age=60"), ("Date", date)]), "{date}");
+            assert!(!fresh(&[("Expires", date)]), "{date}");
+        }
+        assert!(fresh(&[("Cache-Control", "max-age=60"), ("Date", "some time")]), "it has just come");
+        for good in
+            [year_2050, "SAT, 01 JAN 2050 00:00:00 GMT", "Mon, 01 Jan 2050 00:00:00 GMT", "Sat Jan  1 00:00:00 2050"]
+        {
+            assert!(fresh(&[("Expires", good)]) && fresh(&[("Expires", good), ("Date", "foo")]), "{good}");
+        }
+        for bad in ["0", "-1", "", "never", "Sat, 01 Jan 2050 00:00:00 UTC", "Sat, 1 Jan 2050 00:00:00 GMT"] {
+            assert!(!fresh(&[("Expires", bad)]), "{bad}");
+        }
+        let guessed = |changed: &str| lifetime(200, &headers(&[("Last-Modified", changed)]), AT);
+        assert_eq!((guessed("SAT, 01 JAN 2000 00:00:00 GMT"), guessed("2000-01-01")), (HEURISTIC_MOST, 0));
     }
 
     #[test]
