@@ -18,7 +18,7 @@ fn server() -> Server {
 fn handlers() -> sortie_test_server::Builder {
     Server::builder().handler(|request, conn| {
         let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
-        let query = query.replace("%20", " ");
+        let query = query.replace("%20", " ").replace("%09", "\t").replace("%01", "\x01");
         let response = match path {
             "/set" => Response::new(200).header("Set-Cookie", &query),
             "/set-and-go" => {
@@ -57,6 +57,32 @@ fn what_a_response_sets_later_requests_send() {
     assert_eq!(sent(&host, server.url("/deep/er")), "deep=2; a=1");
     host.fetch(&Req::get(server.url("/set?a=;%20Max-Age=0;%20Path=/"))).ok(200);
     assert_eq!(sent(&host, server.url("/")), "none");
+}
+
+#[test]
+fn odd_cookies_go_back_as_browsers_send_them() {
+    let (server, host) = (server(), Host::new());
+    let long = "x".repeat(1025);
+    for (set, back) in [
+        ("a=1%092;%20Path=/", "a=1\t2"),
+        ("v;%20Path=/", "v"),
+        ("=v;%20Path=/", "v"),
+        ("%09a%20=%20%091%09;%09Path%20=%20/%09", "a=1"),
+        (&format!("a=1;%20Path=/;%20Path=/{long}"), "a=1"),
+        (&format!("a=1;%20Path=/;%20Domain={long};%20Max-Age=0{long}"), "a=1"),
+        ("a=1%01;%20Path=/", "none"),
+        (&format!("a={};%20Path=/", "x".repeat(4096)), "none"),
+        ("=;%20Path=/", "none"),
+        ("__Host-a=1;%20Secure;%20Path=/", "__Host-a=1"),
+        ("__Host-a=1;%20Secure", "none"),
+        ("__host-http-a=1;%20Secure;%20Path=/", "none"),
+        ("__Http-a=1;%20Secure;%20HttpOnly;%20Path=/", "__Http-a=1"),
+        ("__SECURE-a;%20Secure;%20Path=/", "none"),
+    ] {
+        host.fetch(&Req::get(server.url(&format!("/set?{set}")))).ok(200);
+        assert_eq!(sent(&host, server.url("/")), back, "{set}");
+        host.clear_cookies();
+    }
 }
 
 #[test]
@@ -264,6 +290,40 @@ fn a_file_that_is_something_else_is_refused_and_left_alone() {
     assert_eq!(fs::read(save).unwrap(), b"{}");
     assert_eq!(create(folder.join("no/such/folder")).result, SORTIE_RESULT_PATH);
     assert_eq!(create(folder.path().to_owned()).result, SORTIE_RESULT_PATH);
+}
+
+#[test]
+fn a_file_is_read_as_warily_as_a_response() {
+    let (server, folder) = (server(), Folder::new());
+    let line = |name: &str, value: &str| format!("127.0.0.1\tFALSE\t/\tFALSE\t99999999999\t{name}\t{value}\n");
+    let header = "# Netscape HTTP Cookie File\n";
+    let lines = [
+        line("good", "1"),
+        line("", "nameless"),
+        line("tab", "1\t2"),
+        line("control", "1\u{1}"),
+        line("nul", "1\0"),
+        line("return", "1\r2"),
+        line("a=b", "1"),
+        line("", ""),
+        line("long", &"x".repeat(4096)),
+        line("__Secure-a", "1"),
+        "127.0.0.1\tFALSE\t/\tFALSE\n".to_owned(),
+    ];
+    let file = folder.file("cookies", format!("{header}{}", lines.concat()).as_bytes());
+    let host = Setup { cookie_file: Some(file.clone()), ..Setup::default() }.start();
+    assert_eq!(sent(&host, server.url("/")), "good=1; nameless; tab=1\t2");
+    host.destroy();
+    // However many lines there are, no more than fit are kept, and they are the last.
+    let many: String = (0..200_000).map(|n| format!("h{n}.example\tFALSE\t/\tFALSE\t99999999999\ta\t1\n")).collect();
+    fs::write(&file, format!("{header}{many}{}", line("last", "1"))).unwrap();
+    let host = Setup { cookie_file: Some(file.clone()), ..Setup::default() }.start();
+    assert_eq!(sent(&host, server.url("/")), "last=1");
+    host.destroy();
+    fs::write(&file, format!("{header}{}", "#\n".repeat(10 << 20))).unwrap();
+    let refused = Setup { cookie_file: Some(file), ..Setup::default() }.try_create().unwrap_err();
+    assert_eq!(refused.result, SORTIE_RESULT_PATH);
+    assert!(refused.message.contains("20971520"), "{}", refused.message);
 }
 
 #[cfg(target_os = "linux")]

@@ -13,11 +13,13 @@ use super::public_suffix::{is_public_suffix, site_of};
 use crate::error::{Reason, Refusal};
 use crate::files::{self, Links};
 use crate::headers::decode;
+use crate::http_date::cookie_date;
 use crate::request::{BaseDirectory, FileName};
 
-/// The longest name and value together, and the longest Set-Cookie header, in bytes.
+/// The longest name and value together, in bytes: a longer cookie is not kept.
 const MAX_COOKIE_BYTES: usize = 4096;
-const MAX_HEADER_BYTES: usize = 8192;
+/// The longest value of an attribute, in bytes: a longer attribute is left out.
+const MAX_ATTRIBUTE_BYTES: usize = 1024;
 /// How many cookies a site may have, with all its hosts, and all sites together: beyond, the oldest go.
 const MAX_PER_SITE: usize = 180;
 const MAX_COOKIES: usize = 3000;
@@ -27,8 +29,10 @@ pub(super) const MAX_PER_RESPONSE: usize = 50;
 const MAX_SENT_BYTES: usize = 64 << 10;
 /// The longest that a cookie is kept, in seconds: 400 days.
 const MAX_AGE: u64 = 400 * 24 * 3600;
-/// How large a file may be to be read.
-const MAX_FILE_BYTES: u64 = 32 << 20;
+/// How large a file may be to be read: more than as many cookies as are kept take, each with all that it may have.
+const MAX_FILE_BYTES: u64 = 20 << 20;
+/// The longest domain that can be looked up, in bytes.
+const MAX_DOMAIN_BYTES: usize = 253;
 /// How long changes gather before they are saved.
 const SAVE_DELAY: Duration = Duration::from_secs(1);
 /// What that grows to while the file cannot be written.
@@ -38,6 +42,20 @@ const FILE_HEADER: &str = "# Netscape HTTP Cookie File";
 const OTHER_FILE_HEADER: &str = "# HTTP Cookie File";
 /// Before the domain of a cookie that scripts must not see, as curl writes it.
 const HTTP_ONLY: &str = "#HttpOnly_";
+
+/// What a name with a prefix promises beside Secure: that nobody but this very host has set it, or none but a server.
+struct Wants {
+    host: bool,
+    http: bool,
+}
+
+/// Prefixes of names that promise something, whatever the letters' case; longer ones first.
+const PREFIXES: [(&str, Wants); 4] = [
+    ("__Host-Http-", Wants { host: true, http: true }),
+    ("__Host-", Wants { host: true, http: false }),
+    ("__Http-", Wants { host: false, http: true }),
+    ("__Secure-", Wants { host: false, http: false }),
+];
 
 /// A cookie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,17 +78,15 @@ pub(crate) struct Cookie {
 impl Cookie {
     /// Reads a cookie as it stands in a Set-Cookie header that came from a URL. `Err` says why a browser would not keep it.
     pub(crate) fn parse(text: &[u8], url: &Url) -> Result<Cookie, String> {
-        if text.len() > MAX_HEADER_BYTES {
-            return Err(format!("is {} bytes long, the limit is {MAX_HEADER_BYTES}", text.len()));
-        }
-        if text.iter().any(u8::is_ascii_control) {
+        if text.iter().any(is_forbidden) {
             return Err("holds a control character".to_owned());
         }
         let (pair, attributes) = split_once(text, b';').unwrap_or((text, b""));
-        let (name, value) = split_once(pair, b'=').ok_or("has no name with a '='")?;
-        let (name, value) = (name.trim_ascii(), value.trim_ascii());
-        if name.is_empty() {
-            return Err("has an empty name".to_owned());
+        // Without a "=", all of it is the value.
+        let (name, value) = split_once(pair, b'=').unwrap_or((b"", pair));
+        let (name, value) = (trimmed(name), trimmed(value));
+        if name.is_empty() && value.is_empty() {
+            return Err("has neither a name nor a value".to_owned());
         }
         let length = name.len() + value.len();
         if length > MAX_COOKIE_BYTES {
@@ -88,35 +104,52 @@ impl Cookie {
             expires: None,
             number: 0,
         };
-        let (mut domain, mut max_age, mut date) = ("", None, None);
-        let attributes = decode(attributes);
-        for attribute in attributes.split(';') {
-            let (key, value) = attribute.split_once('=').unwrap_or((attribute, ""));
-            let (key, value) = (key.trim(), value.trim());
-            match key.to_ascii_lowercase().as_str() {
-                "domain" => domain = value.strip_prefix('.').unwrap_or(value),
-                "path" if value.starts_with('/') => value.clone_into(&mut cookie.path),
-                "path" => default_path(url).clone_into(&mut cookie.path),
-                "secure" => cookie.secure = true,
-                "httponly" => cookie.http_only = true,
-                "max-age" => max_age = seconds(value).or(max_age),
-                "expires" => date = cookie_date(value).or(date),
+        let (mut domain, mut path, mut max_age, mut date) = (None, None, None, None);
+        for attribute in attributes.split(|byte| *byte == b';') {
+            let (key, value) = split_once(attribute, b'=').unwrap_or((attribute, b""));
+            let (key, value) = (trimmed(key), trimmed(value));
+            if value.len() > MAX_ATTRIBUTE_BYTES {
+                continue;
+            }
+            let value = decode(value);
+            // Of several of one name, the last counts.
+            match key.to_ascii_lowercase().as_slice() {
+                b"domain" => domain = Some(value),
+                b"path" => path = Some(value),
+                b"secure" => cookie.secure = true,
+                b"httponly" => cookie.http_only = true,
+                b"max-age" => max_age = seconds(&value).or(max_age),
+                b"expires" => date = cookie_date(&value).or(date),
+                // Nobody embeds a game client in another site, so SameSite has nothing to tell apart.
                 _ => {}
             }
+        }
+        if let Some(path) = path.as_deref().filter(|path| path.starts_with('/')) {
+            path.clone_into(&mut cookie.path);
+        }
+        let length = cookie.path.len();
+        if length > MAX_ATTRIBUTE_BYTES {
+            return Err(format!("is for a path of {length} bytes, the limit is {MAX_ATTRIBUTE_BYTES}"));
         }
         let now = unix_time();
         let ends = max_age.map(|age| if age == 0 { 0 } else { now.saturating_add(age) }).or(date);
         cookie.expires = ends.map(|ends| ends.min(now + MAX_AGE));
+        let domain = domain.as_deref().unwrap_or("");
+        let domain = domain.strip_prefix('.').unwrap_or(domain);
         if !domain.is_empty() {
             cookie.set_domain(domain, host)?;
         }
-        cookie.check(url)?;
+        if cookie.secure && !is_trustworthy(url) {
+            return Err("is Secure, but does not come from an https URL".to_owned());
+        }
+        cookie.check_prefix(domain.is_empty() && path.as_deref() == Some("/"))?;
         Ok(cookie)
     }
 
     /// Widens it to a domain that its host lies in.
     fn set_domain(&mut self, domain: &str, host: &str) -> Result<(), String> {
-        let parsed = Host::parse(domain).map_err(|_| format!("is for '{domain}', which is no host"))?;
+        let parsed = Host::parse(domain).ok().filter(|_| domain.is_ascii());
+        let parsed = parsed.ok_or_else(|| format!("is for '{domain}', which is no host"))?;
         let domain = parsed.to_string();
         if !domain_matches(host, &domain) {
             return Err(format!("is for the domain '{domain}', in which '{host}' does not lie"));
@@ -131,23 +164,21 @@ impl Cookie {
         Ok(())
     }
 
-    /// Refuses one that says what its origin must not say.
-    fn check(&self, url: &Url) -> Result<(), String> {
-        if self.secure && !is_trustworthy(url) {
-            return Err("is Secure, but does not come from an https URL".to_owned());
-        }
-        let has_prefix = |prefix: &str| {
-            let start = self.name.get(..prefix.len());
-            start.is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+    /// Refuses one whose name promises what it does not keep. Without a name, its value would be taken for one.
+    fn check_prefix(&self, bound_to_host: bool) -> Result<(), String> {
+        let sent = if self.name.is_empty() { &self.value } else { &self.name };
+        let Some((prefix, wants)) = PREFIXES.iter().find(|(prefix, _)| starts_with(sent, prefix)) else {
+            return Ok(());
         };
-        if has_prefix("__Secure-") && !self.secure {
-            return Err("has a name that begins with __Secure-, but is not Secure".to_owned());
+        let keeps =
+            self.secure && !self.name.is_empty() && (bound_to_host || !wants.host) && (self.http_only || !wants.http);
+        if keeps {
+            return Ok(());
         }
-        if has_prefix("__Host-") && !(self.secure && self.host_only && self.path == "/") {
-            let what = "has a name that begins with __Host-, but is not Secure with Path=/ and no Domain";
-            return Err(what.to_owned());
-        }
-        Ok(())
+        let is = if self.name.is_empty() { "no name, but a value" } else { "a name" };
+        let host = if wants.host { " with Path=/ and no Domain" } else { "" };
+        let http = if wants.http { " and HttpOnly" } else { "" };
+        Err(format!("has {is} that begins with {prefix}, which wants a name, Secure{http}{host}"))
     }
 
     fn has_expired(&self, now: u64) -> bool {
@@ -170,6 +201,24 @@ impl Cookie {
 fn split_once(bytes: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
     let (before, after) = bytes.split_at(bytes.iter().position(|byte| *byte == at)?);
     Some((before, after.get(1..)?))
+}
+
+/// Whether a byte keeps a cookie from being kept: every control character but TAB.
+fn is_forbidden(byte: &u8) -> bool {
+    byte.is_ascii_control() && *byte != b'\t'
+}
+
+/// Takes spaces and TABs off both ends, and nothing else.
+fn trimmed(text: &[u8]) -> &[u8] {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let start = text.iter().take_while(|byte| blank(byte)).count();
+    let text = text.get(start..).unwrap_or(&[]);
+    let end = text.iter().rev().take_while(|byte| blank(byte)).count();
+    text.get(..text.len() - end).unwrap_or(&[])
+}
+
+fn starts_with(text: &[u8], prefix: &str) -> bool {
+    text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
 }
 
 /// Whether a host is a domain or lies in it.
@@ -208,77 +257,6 @@ fn seconds(value: &str) -> Option<u64> {
         return None;
     }
     Some(if digits.len() < value.len() { 0 } else { value.parse().unwrap_or(u64::MAX) })
-}
-
-/// Reads a date as browsers do (RFC 6265, section 5.1.1), in seconds since 1970.
-fn cookie_date(text: &str) -> Option<u64> {
-    let is_delimiter = |byte: &u8| matches!(byte, 0x09 | 0x20..=0x2F | 0x3B..=0x40 | 0x5B..=0x60 | 0x7B..=0x7E);
-    let (mut time, mut day, mut month, mut year) = (None, None, None, None);
-    for token in text.as_bytes().split(is_delimiter).filter(|token| !token.is_empty()) {
-        if time.is_none()
-            && let Some(found) = clock_time(token)
-        {
-            time = Some(found);
-        } else if day.is_none()
-            && let Some((found, _)) = leading_number(token, 1..=2)
-        {
-            day = Some(found);
-        } else if month.is_none()
-            && let Some(found) = month_number(token)
-        {
-            month = Some(found);
-        } else if year.is_none()
-            && let Some((found, digits)) = leading_number(token, 2..=4)
-        {
-            year = Some(match (found, digits) {
-                (70..=99, 2) => found + 1900,
-                (0..=69, 2) => found + 2000,
-                _ => found,
-            });
-        }
-    }
-    let (seconds, day, month, year) = (time?, day?, month?, year?);
-    if !(1601..=9999).contains(&year) || !(1..=days_in_month(year, month)).contains(&day) {
-        return None;
-    }
-    let days: u64 = (1970..year).map(|year| if is_leap(year) { 366 } else { 365 }).sum();
-    let days = days + (1..month).map(|month| days_in_month(year, month)).sum::<u64>() + day - 1;
-    Some(if year < 1970 { 0 } else { days * 86_400 + seconds })
-}
-
-/// "HH:MM:SS", each of one or two digits, as seconds.
-fn clock_time(token: &[u8]) -> Option<u64> {
-    let mut fields = token.splitn(3, |byte| *byte == b':');
-    let mut field = |limit: u64| leading_number(fields.next()?, 1..=2).filter(|(number, _)| *number < limit);
-    let ((hour, _), (minute, _), (second, _)) = (field(24)?, field(60)?, field(60)?);
-    Some(hour * 3600 + minute * 60 + second)
-}
-
-/// The digits that a token begins with, if there are as many as wanted.
-fn leading_number(token: &[u8], wanted: std::ops::RangeInclusive<usize>) -> Option<(u64, usize)> {
-    let digits = token.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let number = token.iter().take(digits).fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
-    wanted.contains(&digits).then_some((number, digits))
-}
-
-fn month_number(token: &[u8]) -> Option<u64> {
-    const MONTHS: [&[u8]; 12] =
-        [b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"];
-    let start = token.get(..3)?;
-    (1..).zip(MONTHS).find(|(_, name)| start.eq_ignore_ascii_case(name)).map(|(number, _)| number)
-}
-
-fn is_leap(year: u64) -> bool {
-    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-}
-
-fn days_in_month(year: u64, month: u64) -> u64 {
-    match month {
-        2 if is_leap(year) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
 }
 
 /// Seconds since 1970.
@@ -335,8 +313,10 @@ impl Jar {
             return Err(refuse(format!("is not a cookie file: it does not begin with '{FILE_HEADER}'")));
         }
         let now = unix_time();
-        let lines = bytes.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-        for cookie in lines.filter_map(load).filter(|cookie| !cookie.has_expired(now)) {
+        let lines = bytes.rsplit(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        // The newest are at the end. No more lines are taken than there is room for: this is the host's thread.
+        let mut newest: Vec<Cookie> = lines.filter_map(|line| load(line, now)).take(MAX_COOKIES).collect();
+        while let Some(cookie) = newest.pop() {
             jar.put(cookie);
         }
         Ok(jar)
@@ -445,7 +425,8 @@ impl Jar {
                 break;
             }
             let separator: &[u8] = if header.is_empty() { b"" } else { b"; " };
-            header.extend([separator, name, b"=", value].concat());
+            let equals: &[u8] = if name.is_empty() { b"" } else { b"=" };
+            header.extend([separator, name, equals, value].concat());
         }
         (!header.is_empty()).then_some(header)
     }
@@ -495,9 +476,13 @@ impl Jar {
     }
 }
 
-/// Writes one line of a file.
+/// Writes one line of a file. Its fields are told apart by TABs, of which only the last may hold some itself: the few
+/// cookies with a TAB elsewhere are kept in memory alone.
 fn store(cookie: &Cookie, text: &mut Vec<u8>) {
     let Cookie { name, value, domain, path, .. } = cookie;
+    if name.contains(&b'\t') || path.contains('\t') {
+        return;
+    }
     let (dot, wide) = if cookie.host_only { ("", "FALSE") } else { (".", "TRUE") };
     let http_only = if cookie.http_only { HTTP_ONLY } else { "" };
     let secure = if cookie.secure { "TRUE" } else { "FALSE" };
@@ -506,8 +491,8 @@ fn store(cookie: &Cookie, text: &mut Vec<u8>) {
     text.extend([name, &b"\t"[..], value, b"\n"].concat());
 }
 
-/// Reads one line of a file; one that is no cookie is passed over.
-fn load(line: &[u8]) -> Option<Cookie> {
+/// Reads one line of a file; one that is no cookie, that has expired or that no response could have set is passed over.
+fn load(line: &[u8], now: u64) -> Option<Cookie> {
     let (http_only, line) = match line.strip_prefix(HTTP_ONLY.as_bytes()) {
         Some(rest) => (true, rest),
         None => (false, line),
@@ -519,17 +504,22 @@ fn load(line: &[u8]) -> Option<Cookie> {
     let mut text = || std::str::from_utf8(fields.next()?).ok();
     let (domain, wide, path, secure, expires) = (text()?, text()?, text()?, text()?, text()?);
     let (name, value) = (fields.next()?, fields.next()?);
-    let expires = expires.parse::<u64>().ok()?.min(unix_time() + MAX_AGE);
-    let domain = Host::parse(domain.trim_start_matches('.')).ok()?.to_string();
-    let host_only = wide != "TRUE" || is_public_suffix(&domain);
-    let plain = |text: &[u8]| !text.iter().any(|byte| byte.is_ascii_control() || *byte == b';');
+    let expires = expires.parse::<u64>().ok().filter(|expires| *expires > now)?.min(now + MAX_AGE);
+    let fits = domain.len() <= MAX_DOMAIN_BYTES + 1
+        && path.len() <= MAX_ATTRIBUTE_BYTES
+        && name.len() + value.len() <= MAX_COOKIE_BYTES;
+    let plain = |text: &[u8]| !text.iter().any(|byte| is_forbidden(byte) || *byte == b';') && trimmed(text) == text;
     let parts_are_plain = [name, value, path.as_bytes()].into_iter().all(plain);
-    if name.is_empty() || name.contains(&b'=') || !path.starts_with('/') || !parts_are_plain {
+    let has_either = !name.is_empty() || !value.is_empty();
+    if !fits || !parts_are_plain || !has_either || name.contains(&b'=') || !path.starts_with('/') {
         return None;
     }
+    let domain = Host::parse(domain.strip_prefix('.').unwrap_or(domain)).ok()?.to_string();
+    let host_only = wide != "TRUE" || is_public_suffix(&domain);
     let (name, value, path) = (name.to_owned(), value.to_owned(), path.to_owned());
     let (secure, expires) = (secure == "TRUE", Some(expires));
-    Some(Cookie { name, value, domain, host_only, path, secure, http_only, expires, number: 0 })
+    let cookie = Cookie { name, value, domain, host_only, path, secure, http_only, expires, number: 0 };
+    cookie.check_prefix(host_only && cookie.path == "/").ok().map(|()| cookie)
 }
 
 #[cfg(test)]
@@ -564,7 +554,8 @@ mod tests {
             (sent(&jar, "http://127.0.0.1:99/"), sent(&jar, "http://1.127.0.0.1.example/")),
             ("ip=1".into(), "".into())
         );
-        set(&mut jar, "http://www.b\u{fc}cher.example/", &["idn=1; Domain=b\u{fc}cher.example"]);
+        let idn = ["idn=1; Domain=xn--bcher-kva.example", "raw=1; Domain=b\u{fc}cher.example"];
+        set(&mut jar, "http://www.b\u{fc}cher.example/", &idn);
         assert_eq!(sent(&jar, "http://xn--bcher-kva.example/"), "idn=1");
     }
 
@@ -578,34 +569,82 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_read_as_browsers_read_them() {
-        for (text, seconds) in [
-            ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777),
-            ("Sunday, 06-Nov-94 08:49:37 GMT", 784_111_777),
-            ("Sun Nov  6 08:49:37 1994", 784_111_777),
-            ("6 november 94 8:49:37 +0000", 784_111_777),
-            ("sun, 6-nOv-1994 08:49:37 utc", 784_111_777),
-            ("Thu, 29 Feb 2024 00:00:00 GMT", 1_709_164_800),
-            ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
-            ("Mon, 01 Jan 1601 00:00:00 GMT", 0),
-            ("Fri, 31 Dec 9999 23:59:59 GMT", 253_402_300_799),
+    fn tabs_and_cookies_without_a_name_are_kept() {
+        for (text, back) in [
+            ("a=1\t2", "a=1\t2"),
+            ("a\tb=1", "a\tb=1"),
+            ("\t a \t=\t 1 \t;\tPath\t=\t/\t", "a=1"),
+            ("v", "v"),
+            ("=v", "v"),
+            (" = v=w ", "v=w"),
+            ("v;", "v"),
+            ("a=", "a="),
+            ("a=\u{a0}1\u{a0}", "a=\u{a0}1\u{a0}"),
         ] {
-            assert_eq!(cookie_date(text), Some(seconds), "{text}");
+            let mut jar = Jar::default();
+            set(&mut jar, "http://x.example/", &[text]);
+            assert_eq!(sent(&jar, "http://x.example/"), back, "{text:?}");
         }
-        for bad in [
-            "",
-            "tomorrow",
-            "Sun, 06 Nov 1994",
-            "06 Nov 1994 24:00:00",
-            "06 Nov 1994 00:60:00",
-            "31 Nov 1994 00:00:00",
-            "29 Feb 2023 00:00:00",
-            "00 Nov 1994 00:00:00",
-            "06 Nov 1600 00:00:00",
-            "06 Nov 19940 00:00:00",
-        ] {
-            assert_eq!(cookie_date(bad), None, "{bad}");
+        let mut jar = Jar::default();
+        set(&mut jar, "http://x.example/", &["v", "=w", "n=1"]);
+        assert_eq!(sent(&jar, "http://x.example/"), "w; n=1", "one without a name replaces the other");
+    }
+
+    #[test]
+    fn attributes_that_are_too_long_are_left_out() {
+        let (fits, too_long) = ("x".repeat(MAX_ATTRIBUTE_BYTES - 1), "x".repeat(MAX_ATTRIBUTE_BYTES + 1));
+        let mut jar = Jar::default();
+        let long_date = format!("{}Thu, 01 Jan 1970 00:00:00 GMT", " ,".repeat(512));
+        let cookies = [
+            format!("fits=1; Path=/{fits}"),
+            format!("path=1; Path=/; Path=/{too_long}"),
+            format!("domain=1; Path=/; Domain={too_long}"),
+            format!("expires=1; Path=/; Expires={long_date}"),
+            format!("age=1; Path=/; Max-Age=0{}", "0".repeat(MAX_ATTRIBUTE_BYTES)),
+            format!("other=1; Path=/; Other={too_long}; X={too_long}"),
+        ];
+        set(&mut jar, "http://x.example/p/", &cookies.each_ref().map(String::as_str));
+        assert_eq!(sent(&jar, "http://x.example/"), "path=1; domain=1; expires=1; age=1; other=1");
+        assert!(sent(&jar, &format!("http://x.example/{fits}")).starts_with("fits=1; "));
+    }
+
+    #[test]
+    fn a_file_gives_up_to_a_limit_the_newest_and_nothing_that_no_response_could_set() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("cookies");
+        let line =
+            |host: &str, name: &str, value: &str| format!("{host}\tFALSE\t/\tTRUE\t99999999999\t{name}\t{value}\n");
+        let mut text = format!("{FILE_HEADER}\n");
+        for number in 0..MAX_COOKIES + 5 {
+            text += &line(&format!("h{number}.example"), "a", "1");
         }
+        fs::write(&file, &text).unwrap();
+        let jar = Jar::open(Some(&file)).unwrap();
+        assert_eq!((jar.count, sent(&jar, "https://h4.example/")), (MAX_COOKIES, String::new()));
+        assert_eq!(sent(&jar, "https://h5.example/"), "a=1");
+
+        let bad = [
+            line("x.example", "", ""),
+            line("x.example", "a", &"v".repeat(MAX_COOKIE_BYTES)),
+            line(&"x.".repeat(200), "a", "1"),
+            line("x.example", " a", "1"),
+            line("x.example", "a", "1 "),
+            line("x.example", "__Http-a", "1"),
+            line("x.example", "", "__Secure-a"),
+            line("x.example", "a=b", "1"),
+            line("x.example", "a", "1\u{1b}"),
+            line("x.example", "a", "1").replace("\t/\t", &format!("\t/{}\t", "p".repeat(MAX_ATTRIBUTE_BYTES))),
+        ];
+        let good = [line("x.example", "", "v=w"), line("x.example", "tab", "1\t2"), line("x.example", "__Host-a", "1")];
+        fs::write(&file, format!("{FILE_HEADER}\n{}{}", bad.concat(), good.concat())).unwrap();
+        let jar = Jar::open(Some(&file)).unwrap();
+        assert_eq!((sent(&jar, "https://x.example/").as_str(), jar.count), ("v=w; tab=1\t2; __Host-a=1", 3));
+    }
+
+    #[test]
+    fn all_that_a_jar_can_hold_fits_into_its_file() {
+        let most = MAX_COOKIES * (MAX_COOKIE_BYTES + MAX_ATTRIBUTE_BYTES + MAX_DOMAIN_BYTES + 100);
+        assert!(most as u64 <= MAX_FILE_BYTES, "{most}");
     }
 
     #[test]
@@ -637,13 +676,38 @@ mod tests {
         assert!(why("__Host-a=1; Secure; Path=/p", "https://x.example/").contains("__Host-"));
         assert!(why("a=1\r\nX: y", "https://x.example/").contains("control"));
         assert!(why(&format!("a={}", "x".repeat(MAX_COOKIE_BYTES)), "http://x.example/").contains("4096"));
-        assert!(why(&format!("a=1; x={}", "x".repeat(MAX_HEADER_BYTES)), "http://x.example/").contains("8192"));
-        for bad in ["", ";;", "a", "=1", " =1"] {
+        let deep = format!("http://x.example/{}/", "p".repeat(MAX_ATTRIBUTE_BYTES));
+        assert!(why("a=1", &deep).contains("path of 1025"));
+        assert!(Cookie::parse(b"a=1; Path=/", &url(&deep)).is_ok());
+        for bad in ["", ";;", "=", " = ; a=1", "\t", "a\0=1", "a=1; Path=/\u{7f}", "a=\u{b}1"] {
             assert!(Cookie::parse(bad.as_bytes(), &url("http://x.example/")).is_err(), "{bad}");
         }
         assert!(Cookie::parse(b"__Host-a=1; Secure; Path=/", &url("https://x.example/")).is_ok());
         assert!(Cookie::parse(b"a=1; Secure", &url("http://127.0.0.1/")).is_ok());
         assert_eq!(Cookie::parse(b" a = x y=z ", &url("http://x.example/")).unwrap().value, b"x y=z");
+        for (text, promise) in [
+            ("__Host-a=1; Secure", "Path=/"),
+            ("__Host-a=1; Secure; Path", "Path=/"),
+            ("__Host-a=1; Secure; Path=/; Path=", "Path=/"),
+            ("__hOst-hTtp-a=1; Secure; Path=/", "HttpOnly"),
+            ("__Host-Http-a=1; Secure; HttpOnly", "Path=/"),
+            ("__HTTP-a=1; Secure", "HttpOnly"),
+            ("__Http-a=1; HttpOnly", "Secure"),
+            ("=__secure-a=1; Secure", "a name"),
+            ("__HOST-a; Secure; Path=/", "a name"),
+        ] {
+            assert!(why(text, "https://x.example/").contains(promise), "{text}");
+        }
+        assert!(why("__Host-a=1; Secure; Path=/; Domain=127.0.0.1", "https://127.0.0.1/").contains("no Domain"));
+        for good in [
+            "__Http-a=1; Secure; HttpOnly",
+            "__Host-Http-a=1; Secure; HttpOnly; Path=/",
+            "__Hos=1",
+            "a=__Secure-",
+            "__Host-a=1; Secure; Path=/; Domain=",
+        ] {
+            assert!(Cookie::parse(good.as_bytes(), &url("https://x.example/a")).is_ok(), "{good}");
+        }
     }
 
     #[test]
@@ -731,6 +795,9 @@ mod tests {
             "kept=1; Max-Age=1000; HttpOnly",
             "wide=\"x y\"; Domain=example.com; Path=/; Expires=Fri, 31 Dec 2100 23:59:59 GMT",
             "safe=a=b; Secure; Max-Age=1000; Path=/p",
+            "nameless; Max-Age=1000; Path=/n",
+            "tab=1\t2; Max-Age=1000; Path=/n",
+            "not\tsaved=1; Max-Age=1000; Path=/n",
             &long,
         ];
         set(&mut jar, "https://www.example.com/a/b", &kept);
@@ -748,6 +815,7 @@ mod tests {
         assert_eq!(sent(&again, "https://www.example.com/a/"), format!("kept=1; {long}; wide=\"x y\""));
         assert_eq!(sent(&again, "https://www.example.com/p"), "safe=a=b; wide=\"x y\"");
         assert_eq!(sent(&again, "https://example.com/a/"), "wide=\"x y\"");
+        assert_eq!(sent(&again, "https://www.example.com/n"), "nameless; tab=1\t2; wide=\"x y\"");
         assert_eq!(sent(&again, "https://[::1]/"), "six=1");
         assert_eq!(again.sites.values().flatten().filter(|cookie| cookie.http_only).count(), 1);
         again.clear(Duration::ZERO);
