@@ -654,3 +654,64 @@ fn still_named(folder: &Dir, name: &Path, file: &File) -> io::Result<bool> {
 fn still_named(_: &Dir, _: &Path, _: &File) -> io::Result<bool> {
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_beside_a_target_fit_and_are_its_own() {
+        let names = |target: &str| {
+            let Names { part, mark, new_mark } = Names::beside(Path::new(target));
+            [part, mark, new_mark].map(|name| name.into_os_string().into_string().unwrap())
+        };
+        assert_eq!(names("a.b"), ["a.b.sortie-part", "a.b.sortie-resume", "a.b.sortie-mark"]);
+        let (short, long) = ("n".repeat(MAX_STEM), "n".repeat(MAX_STEM + 1));
+        assert_eq!(names(&short)[0], short.clone() + PART_SUFFIX);
+        let [part, mark, _] = names(&long);
+        assert!(mark.len() < 64 && part != names(&(long.clone() + "n"))[0]);
+        // The target that would have the same names is one that no request can have.
+        let stem = part.strip_suffix(PART_SUFFIX).unwrap();
+        assert!(files::is_own(stem.as_ref()) && names(stem)[0] == part);
+        assert!(names(&long).iter().all(|name| files::is_own(name.as_ref())));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn permissions_that_all_files_have_say_nothing_of_one() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let with = |mode| {
+            let file = File::create(folder.path().join("file")).unwrap();
+            file.set_permissions(std::fs::Permissions::from_mode(mode)).unwrap();
+            file.metadata().unwrap()
+        };
+        for (found, own, open) in [
+            (0o600, 0o600, false),
+            (0o644, 0o600, false),
+            (0o620, 0o600, true),
+            (0o602, 0o600, true),
+            // As where all files have the same.
+            (0o777, 0o777, false),
+            (0o660, 0o660, false),
+            (0o662, 0o660, true),
+        ] {
+            assert_eq!(is_open_to_others(&with(found), &with(own)), open, "{found:o} beside {own:o}");
+        }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_sample_leaves_nothing_and_shows_what_a_file_gets() {
+        use std::os::unix::fs::MetadataExt;
+        let folder = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap();
+        for mode in [0o600, 0o666] {
+            let sampled = sample(&dir, mode).unwrap();
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+            let real = make(&dir, Path::new("file"), mode).unwrap().metadata().unwrap();
+            std::fs::remove_file(folder.path().join("file")).unwrap();
+            assert_eq!((sampled.mode(), sampled.uid()), (real.mode(), real.uid()));
+        }
+    }
+}
