@@ -1100,6 +1100,11 @@ typedef struct {
      * Must be 0.
      */
     uint32_t reserved_speed;
+    /**
+     * A proxy for this request alone, on every hop, as sortie_client_config.proxy names one; the client's no_proxy does not
+     * count for it. "" means none, NULL the client's.
+     */
+    const char *proxy;
 } sortie_request_desc;
 
 /**

@@ -1,7 +1,7 @@
 //! What a request is: its parts, their validation and their defaults.
 
 use std::borrow::Cow;
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use url::Url;
 use crate::body::form::{Form, FormPart};
 use crate::body::integrity::{Expected, parse_sha256};
 use crate::body::{charset, content_type};
+use crate::config::check_proxy;
 use crate::error::{Reason, Refusal};
 use crate::event::BodyKind;
 use crate::files;
@@ -337,6 +338,8 @@ pub(crate) struct RequestParts {
     pub(crate) stream_window: Option<u32>,
     pub(crate) rates: Rates,
     pub(crate) min_speed: MinSpeed,
+    /// Its own proxy's URL, empty for none; `None` for the client's.
+    pub(crate) proxy: Option<CString>,
 }
 
 /// How many bytes of bodies have to move in a second, on average over each period, once there is a connection. Time in which
@@ -428,6 +431,7 @@ impl Request {
             stream_window: None,
             rates: Rates::default(),
             min_speed: MinSpeed::default(),
+            proxy: None,
         };
         Ok(Request { parts: Box::new(parts) })
     }
@@ -534,6 +538,19 @@ impl Request {
     pub fn cookies(mut self, cookies: bool) -> Request {
         self.parts.cookies = cookies;
         self
+    }
+
+    /// Sends this request through a proxy of its own, on every hop, or past any if that is "".
+    ///
+    /// # Errors
+    /// [`Reason::Argument`] for what is no URL of a proxy.
+    pub fn proxy(mut self, url: &str) -> Result<Request, Refusal> {
+        if !url.is_empty() {
+            check_proxy(url)?;
+        }
+        let proxy = CString::new(url);
+        self.parts.proxy = Some(proxy.map_err(|_| Refusal::new(Reason::Argument, "proxy holds a NUL"))?);
+        Ok(self)
     }
 
     /// Says how to use the client's cache, if it has one.

@@ -485,3 +485,74 @@ fn a_program_may_exit_in_the_middle_of_handshakes() {
         assert_eq!(output.status.code(), Some(77), "{}", String::from_utf8_lossy(&output.stderr));
     }
 }
+
+#[test]
+fn a_request_may_have_a_proxy_of_its_own() {
+    let (server, tls) = (Server::start(), secure());
+    let (ours, one, two) = (Proxy::http().start(), Proxy::http().start(), Proxy::socks5().start());
+    let host = Setup { proxy: Some(ours.url()), ..trusting(&tls) }.start();
+    let counts = || [ours.requests().len(), one.requests().len(), two.requests().len()];
+    let mut expected = [0, 0, 0];
+    // In turns, so that handles and connections are used again: each request goes its own way all the same.
+    for _ in 0..3 {
+        for url in [server.url("/bytes/1"), tls.url("/bytes/1")] {
+            for (at, proxy) in
+                [(None, Some(String::new())), (Some(0), None), (Some(1), Some(one.url())), (Some(2), Some(two.url()))]
+            {
+                let before = counts();
+                let mut request = Req::get(&url);
+                request.proxy = proxy.clone();
+                host.fetch(&request).ok(200);
+                let new = counts();
+                for i in 0..3 {
+                    // A tunnel and a SOCKS connection are asked for once.
+                    assert!(new[i] == before[i] || at == Some(i), "{proxy:?} and {url}: {before:?} {new:?}");
+                    expected[i] = new[i];
+                }
+            }
+        }
+    }
+    assert_eq!(expected, [4, 4, 2], "plain requests one by one, or a connection for each server");
+    // It is the request's on every hop, and the client's no_proxy is not.
+    let host = Setup { proxy: Some(ours.url()), no_proxy: Some("*".into()), ..trusting(&tls) }.start();
+    host.fetch(&Req::get(server.url("/bytes/1"))).ok(200);
+    assert_eq!(counts(), expected, "the client's has an exception for it");
+    host.fetch(&Req::get(server.url("/redirect/2")).proxy(one.url())).ok(200);
+    assert_eq!(counts(), [4, 7, 2]);
+    host.fetch(&Req::get(server.url("/bytes/1"))).ok(200);
+    assert_eq!(counts(), [4, 7, 2], "the exception counts again");
+    // Its failure is a proxy's.
+    let gone = Req::get(server.url("/bytes/1")).proxy(format!("http://{}", refused_addr()));
+    host.fetch(&gone).failed(SORTIE_ERROR_PROXY);
+}
+
+#[test]
+fn a_proxys_credentials_are_of_one_request() {
+    let (server, tls) = (Server::start(), secure());
+    for proxy in
+        [Proxy::http().credentials("ann", "secret").start(), Proxy::socks5().credentials("ann", "secret").start()]
+    {
+        let host = Setup { proxy: Some(String::new()), ..trusting(&tls) }.start();
+        let with = |credentials: &str| proxy.url().replace("://", &format!("://{credentials}"));
+        for url in [server.url("/bytes/1"), tls.url("/bytes/1")] {
+            for _ in 0..2 {
+                host.fetch(&Req::get(&url).proxy(with("ann:secret@"))).ok(200);
+                // Neither the handle nor the connection gives them to who has others or none.
+                host.fetch(&Req::get(&url).proxy(with("ann:wrong@"))).failed(SORTIE_ERROR_PROXY);
+                host.fetch(&Req::get(&url).proxy(proxy.url())).failed(SORTIE_ERROR_PROXY);
+                host.fetch(&Req::get(&url)).ok(200);
+            }
+        }
+    }
+    for (proxy, why) in [
+        ("nonsense", "URL"),
+        ("ftp://x", "socks5h"),
+        ("http://", "URL"),
+        ("http://a b", "proxy"),
+        ("http://a\nb", "proxy"),
+    ] {
+        let refused = Host::new().try_submit(&Req::get("http://a.test/").proxy(proxy)).unwrap_err();
+        assert_eq!(refused.result, SORTIE_RESULT_ARGUMENT, "{proxy}: {}", refused.message);
+        assert!(refused.message.contains(why) && refused.message.contains("proxy"), "{proxy}: {}", refused.message);
+    }
+}

@@ -107,7 +107,7 @@ pub(super) unsafe trait Sized0: Copy {
 // SAFETY: repr(C), begins with struct_size, and consists of integers and raw pointers.
 unsafe impl Sized0 for sortie_request_desc {
     const NAME: &'static str = "sortie_request_desc";
-    const FIRST: usize = offset_of!(sortie_request_desc, reserved_speed) + size_of::<u32>();
+    const FIRST: usize = offset_of!(sortie_request_desc, proxy) + size_of::<*const c_char>();
 }
 
 // SAFETY: repr(C), begins with struct_size, and consists of integers and raw pointers.
@@ -452,6 +452,9 @@ pub(super) unsafe fn request(desc: &sortie_request_desc) -> Result<Request, Refu
         any_method: flag(SORTIE_REQUEST_RETRY_ANY_METHOD),
         events: flag(SORTIE_REQUEST_RETRY_EVENTS),
     })?;
+    if let Some(proxy) = unsafe { optional_text(desc.proxy, "proxy") }? {
+        request = request.proxy(proxy)?;
+    }
     let username = unsafe { optional_text(desc.username, "username") }?;
     let password = unsafe { optional_text(desc.password, "password") }?;
     let token = unsafe { optional_text(desc.bearer_token, "bearer_token") }?;

@@ -1521,7 +1521,7 @@ mod tests {
         assert_eq!(offset_of!(sortie_event, attempts), 104);
         assert_eq!(offset_of!(sortie_event, trace_level), 112);
         assert_eq!(offset_of!(sortie_event, reserved), 116);
-        assert_eq!(size_of::<sortie_request_desc>(), 256);
+        assert_eq!(size_of::<sortie_request_desc>(), 264);
         assert_eq!(offset_of!(sortie_request_desc, cache_mode), 216);
         assert_eq!(offset_of!(sortie_request_desc, response_path), 88);
         assert_eq!(offset_of!(sortie_request_desc, max_body_bytes), 128);

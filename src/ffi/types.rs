@@ -602,6 +602,9 @@ pub struct sortie_request_desc {
     pub min_speed_period_ms: u32,
     /// Must be 0.
     pub reserved_speed: u32,
+    /// A proxy for this request alone, on every hop, as sortie_client_config.proxy names one; the client's no_proxy does not
+    /// count for it. "" means none, NULL the client's.
+    pub proxy: *const c_char,
 }
 
 /// An answer made up for tests, in place of a server's. Zero in any field but struct_size and url means the default, so

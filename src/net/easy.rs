@@ -155,8 +155,20 @@ pub(crate) struct Hop<'a> {
     pub(crate) headers: Vec<(&'a str, &'a [u8])>,
     pub(crate) credential: Credential<'a>,
     pub(crate) version: HttpVersion,
+    /// The request's own proxy, empty for none; `None` for the client's.
+    pub(crate) proxy: Option<&'a CStr>,
     /// Whether to ask for compression.
     pub(crate) compression: bool,
+}
+
+impl Hop<'_> {
+    /// The proxy that it goes through.
+    fn proxy<'a>(&'a self, setup: &'a Setup) -> Option<&'a CStr> {
+        match self.proxy {
+            Some(own) => Some(own).filter(|own| !own.is_empty()),
+            None => setup.proxy.for_scheme(self.url.scheme()),
+        }
+    }
 }
 
 /// Who a hop is from.
@@ -188,6 +200,8 @@ struct Applied {
     pin: Option<usize>,
     certificate: Option<usize>,
     proxy: Option<CString>,
+    /// The proxy is a request's own: the client's exceptions do not count.
+    own_proxy: bool,
 }
 
 /// Lines of bytes as libcurl takes them; curl-rust's own list takes UTF-8 alone.
@@ -266,6 +280,7 @@ impl<H: Transfer> Easy<H> {
             pin: None,
             certificate: None,
             proxy: None,
+            own_proxy: false,
         };
         Ok(Easy { easy, lines: Lines::default(), applied, line: Vec::new() })
     }
@@ -316,7 +331,7 @@ impl<H: Transfer> Easy<H> {
     /// origin; the rest goes out as the request's target, which it only copies. A proxy is asked for the whole URL.
     fn set_url(&mut self, hop: &Hop<'_>, setup: &Setup) -> Result<(), String> {
         let raw = Raw(self.easy.raw());
-        let apart = setup.proxy.for_scheme(hop.url.scheme()).is_none();
+        let apart = hop.proxy(setup).is_none();
         let url = if apart { &hop.url[..Position::BeforePath] } else { hop.url.as_str() };
         let url = with_zone(url, hop.zone);
         if self.applied.url != url {
@@ -417,10 +432,14 @@ impl<H: Transfer> Easy<H> {
     /// What depends on the host: the proxy, its pinned keys, the certificate to show it.
     fn set_host_options(&mut self, hop: &Hop<'_>, setup: &Setup) -> Result<(), String> {
         let raw = Raw(self.easy.raw());
-        let proxy = setup.proxy.for_scheme(hop.url.scheme());
+        let (proxy, own) = (hop.proxy(setup), hop.proxy.is_some());
         if self.applied.proxy.as_deref() != proxy {
             raw.text(curl_sys::CURLOPT_PROXY, Some(proxy.unwrap_or(c"")))?;
             self.applied.proxy = proxy.map(CStr::to_owned);
+        }
+        if self.applied.own_proxy != own {
+            raw.text(curl_sys::CURLOPT_NOPROXY, Some(if own { c"" } else { setup.proxy.except() }))?;
+            self.applied.own_proxy = own;
         }
         if setup.pins.is_empty() && setup.certificates.is_empty() {
             return Ok(());

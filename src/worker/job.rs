@@ -258,7 +258,12 @@ impl Job {
     /// The queue that the present hop belongs to, and what its host speaks as far as can be told beforehand. A request
     /// that insists on a version keeps to hosts that are known by that version.
     pub(super) fn queue(&self) -> (String, Protocol) {
-        let origin = &*with_zone(self.origin(), self.zone.as_deref());
+        let mut origin = with_zone(self.origin(), self.zone.as_deref());
+        if let Some(proxy) = &self.request.proxy {
+            // Its connections are no other's, and what is spoken over them need not be.
+            origin.to_mut().insert_str(0, &format!("{} ", proxy.to_string_lossy()));
+        }
+        let origin = &*origin;
         match self.request.http_version {
             HttpVersion::Default if self.url.scheme() == "https" => (origin.to_owned(), Protocol::Unknown),
             HttpVersion::Default => (origin.to_owned(), Protocol::Http1),
@@ -329,6 +334,7 @@ impl Job {
             headers,
             credential,
             version: self.request.http_version,
+            proxy: self.request.proxy.as_deref(),
             compression,
         }
     }

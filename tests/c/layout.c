@@ -97,7 +97,7 @@ static void check_layouts(void)
     AT(sortie_client_config, min_speed_period_ms, 256);
     AT(sortie_client_config, reserved_speed, 260);
 
-    CHECK(sizeof(sortie_request_desc) >= 256);
+    CHECK(sizeof(sortie_request_desc) >= 264);
     AT(sortie_request_desc, struct_size, 0);
     AT(sortie_request_desc, flags, 4);
     AT(sortie_request_desc, url, 8);
@@ -142,6 +142,7 @@ static void check_layouts(void)
     AT(sortie_request_desc, min_bytes_per_second, 240);
     AT(sortie_request_desc, min_speed_period_ms, 248);
     AT(sortie_request_desc, reserved_speed, 252);
+    AT(sortie_request_desc, proxy, 256);
 
     CHECK(sizeof(sortie_mock) >= 72);
     AT(sortie_mock, struct_size, 0);

@@ -341,6 +341,7 @@ pub struct Req {
     pub send_rate: u64,
     pub min_bytes_per_second: u64,
     pub min_speed_period_ms: u32,
+    pub proxy: Option<String>,
     pub form: Option<Vec<Part>>,
 }
 
@@ -477,6 +478,11 @@ impl Req {
         self
     }
 
+    pub fn proxy(mut self, url: impl Into<String>) -> Req {
+        self.proxy = Some(url.into());
+        self
+    }
+
     pub fn bearer(mut self, token: &str) -> Req {
         self.bearer_token = Some(token.into());
         self
@@ -527,6 +533,7 @@ impl Req {
         desc.max_send_bytes_per_second = self.send_rate;
         desc.min_bytes_per_second = self.min_bytes_per_second;
         desc.min_speed_period_ms = self.min_speed_period_ms;
+        desc.proxy = strings.optional(self.proxy.as_deref());
         let parts: Vec<_> = self.form.iter().flatten().map(|part| part.raw(&mut strings)).collect();
         if self.form.is_some() {
             (desc.form_parts, desc.form_part_count) = (parts.as_ptr(), parts.len() as u32);

@@ -1715,6 +1715,11 @@ namespace Sortie.Native
         ///  Must be 0.
         /// </summary>
         public uint reserved_speed;
+        /// <summary>
+        ///  A proxy for this request alone, on every hop, as sortie_client_config.proxy names one; the client's no_proxy does not
+        ///  count for it. "" means none, NULL the client's.
+        /// </summary>
+        public byte* proxy;
     }
 
     /// <summary>
