@@ -456,6 +456,47 @@ fn a_share_that_hangs_holds_up_its_own_files_alone() {
     host.fetch(&Req::download(server.url("/bytes/1000"), share.join("0"))).ok(200);
 }
 
+/// However many requests wait for a share, they do not use up the places of those that do not.
+#[test]
+fn requests_whose_files_hang_leave_their_places_to_others() {
+    let (server, folder, host) = (Server::start(), Folder::new(), Host::new());
+    let share = folder.join("share");
+    fs::create_dir(&share).unwrap();
+    fs::write(share.join("body"), "text").unwrap();
+    let hanging = Hanging::at(&share);
+    let stuck: Vec<u64> = (0..60)
+        .map(|i| {
+            let download = Req::download(server.url("/bytes/1000"), share.join(format!("{i}")));
+            let request = match i % 3 {
+                0 => download,
+                1 => download.flags(SORTIE_REQUEST_RESUME),
+                _ => Req::upload(server.url("/upload"), share.join("body")),
+            };
+            host.submit(&request.timeout_ms(SORTIE_NO_TIMEOUT))
+        })
+        .collect();
+    hanging.await_one();
+    for _ in 0..20 {
+        host.fetch(&Req::get(server.url("/bytes/1"))).ok(200);
+    }
+    assert_eq!(host.counts(), (80, 20), "they still wait");
+    // Stopped where they are, in turns; the others come to their ends.
+    for id in stuck.iter().skip(30) {
+        host.cancel(*id);
+    }
+    for id in stuck.iter().skip(30) {
+        host.ended(*id).failed(SORTIE_ERROR_CANCELLED);
+    }
+    drop(hanging);
+    for id in stuck.iter().take(30) {
+        host.ended(*id).ok(200);
+    }
+    until("the others' removal", || fs::read_dir(&share).unwrap().count() == 21);
+    let stats = host.stats();
+    assert_eq!((stats.active, stats.waiting), (0, 0), "{stats:?}");
+    host.fetch(&Req::download(server.url("/bytes/1000"), share.join("30"))).ok(200);
+}
+
 #[test]
 fn a_cache_that_hangs_is_done_without() {
     let (world, place) = (World::new(), Place::Recalling);

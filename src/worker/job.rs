@@ -14,7 +14,7 @@ use super::redirect::{NextHop, header_goes_along};
 use super::retry::{self, Backoff};
 use super::trace::Trace;
 use crate::body::content_type;
-use crate::body::disk::{Key, Op};
+use crate::body::disk::{Key, Op, Outcome};
 use crate::body::feed::Feed;
 use crate::body::resume::{Left, Resumable};
 use crate::body::source::BodyLength;
@@ -112,8 +112,14 @@ pub(super) struct Job {
     pub(super) validation: Vec<(&'static str, Vec<u8>)>,
     /// Its time has run out, and what is stored answers all the same.
     pub(super) overtime: bool,
-    /// Until when it waits for the disk to let go of its file, or to read what is stored.
+    /// Until when it waits for the disk before that is taken for hanging.
     pub(super) disk_by: Option<Duration>,
+    /// What the disk reads is in the cache, and the network may be asked instead.
+    pub(super) may_ask: bool,
+    /// The disk hangs: it has left its place to others meanwhile.
+    pub(super) aside: bool,
+    /// What the disk has said while it had none.
+    pub(super) answer: Option<Outcome>,
     /// Its ENDED event has been sent.
     pub(super) ended: bool,
     outlet: Rc<Outlet>,
@@ -184,6 +190,9 @@ impl Job {
             validation: Vec::new(),
             overtime: false,
             disk_by: None,
+            may_ask: false,
+            aside: false,
+            answer: None,
             ended: false,
             outlet: Rc::clone(outlet),
             request,
@@ -453,7 +462,7 @@ impl Job {
         match &self.state {
             State::Resting(until) => Some(*until),
             State::Running(Peer::Local(local)) => local.due(),
-            State::Opening | State::Storing(_, Some(_)) => self.disk_by,
+            State::Opening | State::Storing(..) => self.disk_by,
             State::Running(peer) => peer.flow()?.unwanted_until,
             _ => None,
         }

@@ -544,6 +544,7 @@ impl Worker {
             job.state = State::Parked;
             return self.put(job);
         }
+        (job.disk_by, job.may_ask, job.aside) = (None, false, false);
         let (queue, protocol) = job.queue();
         job.owner = owner_of(&queue);
         let host = self.admission.enqueue(&queue, protocol, job.rank, job.id);
@@ -554,7 +555,12 @@ impl Worker {
     /// Puts a job into the table, and makes an appointment for its next deadline.
     fn put(&mut self, mut job: Box<Job>) {
         let (id, index) = (job.id, job.id.index());
-        if let State::Storing(_, Some(_)) = job.state {
+        let waits_for_disk = match job.state {
+            State::Opening | State::Storing(_, None) => !job.aside,
+            State::Storing(_, Some(_)) => true,
+            _ => false,
+        };
+        if waits_for_disk {
             job.disk_by.get_or_insert(self.now().saturating_add(DISK_PATIENCE));
         }
         if let Some(at) = job.next_deadline(&self.config, self.now())
@@ -769,6 +775,12 @@ impl Worker {
         if let State::Waiting(host) = job.state {
             job.place = Some(host);
         }
+        if let Some(outcome) = job.answer.take() {
+            let key = job.key();
+            job.state = State::Opening;
+            self.put(job);
+            return self.take_reply(Reply { key, outcome });
+        }
         job.started.get_or_insert(now);
         if job.attempt_started.is_none() {
             job.attempt_started = Some(now);
@@ -777,8 +789,7 @@ impl Worker {
             job.backoff = Backoff::after(job.timing.attempts, &job.request.retry, job.total_deadline(&self.config));
         }
         if self.recall(&job) {
-            let may_ask = job.request.cache_mode != CacheMode::OnlyIfCached;
-            job.disk_by = may_ask.then(|| now.saturating_add(DISK_PATIENCE));
+            job.may_ask = job.request.cache_mode != CacheMode::OnlyIfCached;
             job.state = State::Opening;
             self.put(job);
             return;
@@ -844,6 +855,7 @@ impl Worker {
             panic!("the worker was asked to panic with a request in hand");
         }
         let now = self.now();
+        (job.disk_by, job.may_ask) = (None, false);
         job.hop_started = now;
         job.connected = false;
         job.suspended_until = None;
@@ -1413,6 +1425,7 @@ impl Worker {
             State::Storing(_, reason @ None) => {
                 // If the file has its name by then, that is how it ends.
                 *reason = Some(failure);
+                job.disk_by = None;
                 self.outlet.to_disk(Op::Discard(job.key()));
                 self.put(job);
             }
@@ -1422,7 +1435,10 @@ impl Worker {
 
     /// Stops a request that has no attempt under way. The disk may still be letting go of the last one's file.
     fn stop_between(&mut self, job: Box<Job>, failure: Failure) {
-        if job.attempt > 0 && job.request.response_file.is_some() {
+        if job.answer.is_some() {
+            self.outlet.to_disk(Op::Close(job.key()));
+        }
+        if job.answer.is_some() || (job.attempt > 0 && job.request.response_file.is_some()) {
             self.let_go(job, failure);
         } else {
             self.end(job, None, Some(failure));
@@ -1480,6 +1496,11 @@ impl Worker {
         if job.attempt != key.attempt {
             return self.put(job);
         }
+        let failed = matches!(outcome, Outcome::ReadFailed(_) | Outcome::WriteFailed(_));
+        if job.aside && matches!(job.state, State::Opening) && !failed {
+            job.answer = Some(outcome);
+            return self.enqueue(job);
+        }
         if suspended && matches!(job.state, State::Opening) {
             // It would start; nothing does now.
             self.held.push(Reply { key, outcome });
@@ -1511,7 +1532,6 @@ impl Worker {
                     self.cache.lost(&job.url);
                 }
                 job.recalled = entry;
-                job.disk_by = None;
                 return self.start(job, Source::None);
             }
             (Outcome::Chunk(offset, bytes), State::Running(active)) => {
@@ -1583,18 +1603,38 @@ impl Worker {
         }
     }
 
-    /// Asks for what the cache has stored on a disk that does not answer.
-    fn ask_without_the_disk(&mut self, mut job: Box<Job>) {
+    /// The disk has not answered for long.
+    fn go_on_without_the_disk(&mut self, mut job: Box<Job>) {
         job.disk_by = None;
-        // What the disk still says is of before.
-        job.attempt += 1;
-        job.tell(TraceLevel::Requests, |_| "the cache's disk does not answer".to_owned());
-        self.start(job, Source::None);
+        match job.state {
+            State::Storing(_, Some(_)) => return self.end_without_the_disk(job),
+            State::Opening if job.may_ask => {
+                job.tell(TraceLevel::Requests, |_| "the cache's disk does not answer".to_owned());
+                // What the disk still says is of before.
+                job.attempt += 1;
+                return self.start(job, Source::None);
+            }
+            // It needs no place until the disk has answered.
+            State::Opening => {
+                job.aside = true;
+                self.leave_place(&mut job);
+            }
+            // Nor does this, but it holds memory: as many may do so as there are places.
+            State::Storing(_, None) => {
+                let is_aside = |job: &Job| job.aside && matches!(job.state, State::Storing(..));
+                let others = self.jobs.iter().flatten().filter(|job| is_aside(job)).count();
+                if others < self.config.max_active as usize {
+                    job.aside = true;
+                    self.leave_place(&mut job);
+                }
+            }
+            _ => {}
+        }
+        self.put(job);
     }
 
     /// Ends a stopped or failed request although the disk has not let go of its file: it does as soon as it answers.
-    fn end_without_the_disk(&mut self, mut job: Box<Job>) {
-        job.disk_by = None;
+    fn end_without_the_disk(&mut self, job: Box<Job>) {
         if !self.outlet.disk.abandon(job.id) {
             return self.put(job);
         }
@@ -1618,14 +1658,9 @@ impl Worker {
                 self.enqueue(job);
                 continue;
             }
-            let late = job.disk_by.is_some_and(|by| by <= now);
-            if late && matches!(job.state, State::Storing(..)) {
-                self.end_without_the_disk(job);
-                continue;
-            }
             let overdue = job.overdue(&self.config, now).or_else(|| job.too_slow(&self.config, now));
-            if late && overdue.is_none() && matches!(job.state, State::Opening) {
-                self.ask_without_the_disk(job);
+            if overdue.is_none() && job.disk_by.is_some_and(|by| by <= now) {
+                self.go_on_without_the_disk(job);
                 continue;
             }
             if overdue.is_none() && job.gives_up_body(now) {
