@@ -462,6 +462,13 @@
 #define SORTIE_EVENT_REVALIDATED 2
 
 /**
+ * sortie_event.flags: the response is a 401 for which the request's credentials are of no use. The server asks for another
+ * kind of authentication, such as Digest, which Sortie cannot do; or a redirect led to another origin, where they are not
+ * sent. Without this flag, a 401 means that they are wrong or missing.
+ */
+#define SORTIE_EVENT_CREDENTIALS_UNUSED 4
+
+/**
  * sortie_client_config.flags: keep no cookies.
  */
 #define SORTIE_CLIENT_NO_COOKIES 1
@@ -1180,7 +1187,7 @@ typedef struct {
      */
     uint32_t network;
     /**
-     * SORTIE_EVENT_* flags: SORTIE_EVENT_FROM_CACHE, SORTIE_EVENT_REVALIDATED.
+     * SORTIE_EVENT_* flags: SORTIE_EVENT_FROM_CACHE, SORTIE_EVENT_REVALIDATED, SORTIE_EVENT_CREDENTIALS_UNUSED.
      */
     uint32_t flags;
     /**

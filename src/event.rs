@@ -193,6 +193,9 @@ pub struct Response {
     pub from_cache: bool,
     /// The cache gave it after the server had said that it still holds.
     pub revalidated: bool,
+    /// It is a 401 for which the request's credentials are of no use: not of a kind that the server asks for, or another
+    /// origin's.
+    pub credentials_unused: bool,
     /// The full path of the file that was written.
     pub file: Option<Text>,
     /// The URL that answered, after redirects; `None` if it is the one requested.

@@ -734,3 +734,48 @@ fn versions_and_texts_are_there() {
         assert_eq!(copy_text(sortie_error_string(unknown)).unwrap(), "unknown error");
     }
 }
+
+#[test]
+fn credentials_that_a_server_does_not_ask_for_are_said_to_be_unused() {
+    let server = Server::builder()
+        .handler(|request, conn| {
+            let asked: &[&str] = match request.path() {
+                "/digest" => &["Digest realm=\"a, Basic\", nonce=\"n\", qop=\"auth\""],
+                "/basic" => &["Basic realm=\"a\""],
+                "/bearer" => &["Bearer error=\"invalid_token\""],
+                "/several" => &["Negotiate", "Digest nonce=\"n\", Basic realm=\"a\""],
+                "/none" => &[],
+                "/forbidden" => return conn.send(&Response::new(403).header("WWW-Authenticate", "Digest")).map(Some),
+                _ => return Ok(None),
+            };
+            conn.send(&asked.iter().fold(Response::new(401), |to, value| to.header("WWW-Authenticate", *value)))
+                .map(Some)
+        })
+        .start();
+    let host = Setup { trace_level: SORTIE_TRACE_ERRORS, ..Setup::default() }.start();
+    let unused = |request: Req| host.fetch(&request).flags & SORTIE_EVENT_CREDENTIALS_UNUSED != 0;
+    let get = |path: &str| Req::get(server.url(path));
+    for (path, basic, bearer) in [
+        ("/digest", true, true),
+        ("/basic", false, true),
+        ("/bearer", true, false),
+        ("/several", false, true),
+        ("/none", false, false),
+        ("/forbidden", false, false),
+    ] {
+        assert_eq!(unused(get(path).basic("ann", "secret")), basic, "{path}");
+        assert_eq!(unused(get(path).bearer("token")), bearer, "{path}");
+        assert!(!unused(get(path)), "{path}: there are none");
+    }
+    let in_url = server.url("/digest").replace("://", "://ann:secret@");
+    assert!(unused(Req::get(in_url)));
+    // They stay behind where a redirect leaves their origin.
+    let other = Server::start();
+    let away = other.url(&format!("/redirect-to?url={}", server.url("/basic").replace(':', "%3A").replace('/', "%2F")));
+    assert!(unused(Req::get(away).basic("ann", "secret")));
+    let traces: Vec<String> = host.traces().into_iter().filter_map(|trace| trace.message).collect();
+    let about = |text: &str| traces.iter().filter(|line| line.contains(text)).count();
+    assert!(about("does not ask for Basic authentication, but Digest, which Sortie cannot do") == 2, "{traces:?}");
+    assert_eq!(about("they are another origin's"), 1, "{traces:?}");
+    assert_eq!(about("secret"), 0, "{traces:?}");
+}

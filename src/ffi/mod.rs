@@ -545,8 +545,9 @@ fn hand_out(event: &mut Event) -> sortie_event {
     if let Some(response) = event.response.as_deref_mut() {
         out.status = response.status.into();
         let flag = |set, flag| if set { flag } else { 0 };
-        out.flags =
-            flag(response.from_cache, SORTIE_EVENT_FROM_CACHE) | flag(response.revalidated, SORTIE_EVENT_REVALIDATED);
+        out.flags = flag(response.from_cache, SORTIE_EVENT_FROM_CACHE)
+            | flag(response.revalidated, SORTIE_EVENT_REVALIDATED)
+            | flag(response.credentials_unused, SORTIE_EVENT_CREDENTIALS_UNUSED);
         out.attempts = response.timing.attempts;
         if event.kind == EventKind::Retry {
             out.retry_delay_ms = u32::try_from(response.retry_delay.as_millis()).unwrap_or(u32::MAX);

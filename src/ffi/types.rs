@@ -255,6 +255,10 @@ pub const SORTIE_CACHE_FORCE: u32 = 5;
 pub const SORTIE_EVENT_FROM_CACHE: u32 = 1;
 /// sortie_event.flags: with SORTIE_EVENT_FROM_CACHE, the server had just said that it still holds.
 pub const SORTIE_EVENT_REVALIDATED: u32 = 2;
+/// sortie_event.flags: the response is a 401 for which the request's credentials are of no use. The server asks for another
+/// kind of authentication, such as Digest, which Sortie cannot do; or a redirect led to another origin, where they are not
+/// sent. Without this flag, a 401 means that they are wrong or missing.
+pub const SORTIE_EVENT_CREDENTIALS_UNUSED: u32 = 4;
 
 /// sortie_client_config.flags: keep no cookies.
 pub const SORTIE_CLIENT_NO_COOKIES: u32 = 1;
@@ -677,7 +681,7 @@ pub struct sortie_event {
     pub details: *mut c_void,
     /// SORTIE_NETWORK_* flags of a REACHABILITY event, else 0.
     pub network: u32,
-    /// SORTIE_EVENT_* flags: SORTIE_EVENT_FROM_CACHE, SORTIE_EVENT_REVALIDATED.
+    /// SORTIE_EVENT_* flags: SORTIE_EVENT_FROM_CACHE, SORTIE_EVENT_REVALIDATED, SORTIE_EVENT_CREDENTIALS_UNUSED.
     pub flags: u32,
     /// Of ENDED and RETRY events: the number of attempts made so far, else 0.
     pub attempts: u32,

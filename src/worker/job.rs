@@ -8,6 +8,7 @@ use std::time::Duration;
 use url::{Position, Url};
 
 use super::admission::{HostId, Protocol, Rank};
+use super::challenge::asks_for;
 use super::exchange::{Flow, Outlet};
 use super::local::Peer;
 use super::redirect::{NextHop, header_goes_along};
@@ -233,6 +234,33 @@ impl Job {
             line + &format!(", first byte after {}, {} bytes of body", milliseconds(self.timing.first_byte), flow.came)
         });
         self.tell(TraceLevel::Details, |trace| trace.head("response headers:", flow.headers.iter_bytes(), &self.url));
+    }
+
+    /// Whether the server asks who is there, and the request's credentials were not sent to it or are of a kind that is not
+    /// among those it asks for.
+    pub(super) fn credentials_unused(&self, response: &Response) -> bool {
+        let kind = match &self.request.credentials {
+            _ if response.status != 401 => return false,
+            Credentials::None => return false,
+            Credentials::Basic { .. } => "Basic",
+            Credentials::Bearer(_) => "Bearer",
+        };
+        let asks = response.headers.get("WWW-Authenticate").is_some();
+        let unused = self.left_origin || (asks && !asks_for(&response.headers, kind));
+        if unused {
+            self.tell(TraceLevel::Errors, |trace| {
+                let url = trace.url(&self.url);
+                let why = if self.left_origin {
+                    "they are another origin's".to_owned()
+                } else {
+                    let digest =
+                        if asks_for(&response.headers, "Digest") { ", but Digest, which Sortie cannot do" } else { "" };
+                    format!("the server does not ask for {kind} authentication{digest}")
+                };
+                format!("{url} answers 401, and the request's credentials are of no use: {why}")
+            });
+        }
+        unused
     }
 
     /// Tells the trace how it ends.

@@ -3,6 +3,7 @@
 
 mod admission;
 mod caching;
+mod challenge;
 pub(crate) mod cookies;
 mod deadlines;
 mod exchange;
@@ -1461,6 +1462,7 @@ impl Worker {
         // From here on it ends here, and not by being dropped.
         self.live = self.live.saturating_sub(1);
         response.file = file;
+        response.credentials_unused = job.credentials_unused(&response);
         let started = job.started.unwrap_or(now);
         job.timing.queued = started.saturating_sub(job.submitted);
         job.timing.total = now.saturating_sub(started);

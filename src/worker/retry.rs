@@ -1,10 +1,11 @@
 //! When a failed attempt is followed by another.
 
 use std::hash::{BuildHasher, RandomState};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::error::ErrorKind;
 use crate::headers::Headers;
+use crate::http_date::http_date;
 use crate::request::Retry;
 
 /// The longest wait until a date: a wrong clock, the server's or the machine's, must not make it years.
@@ -61,7 +62,7 @@ pub(super) fn asked(headers: &Headers, now: SystemTime) -> Option<Duration> {
     if let Ok(seconds) = value.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
-    let date = |value| httpdate::parse_http_date(value).ok();
+    let date = |value| UNIX_EPOCH.checked_add(Duration::from_secs(http_date(value)?));
     let (until, now) = (date(value)?, headers.get("Date").and_then(date).unwrap_or(now));
     Some(until.duration_since(now).unwrap_or_default().min(LONGEST_BY_DATE))
 }
@@ -116,6 +117,7 @@ mod tests {
         assert_eq!(after("120", None), Some(SECOND * 120));
         assert_eq!(after("Fri, 31 Dec 1999 23:59:59 GMT", None), Some(SECOND * 59));
         assert_eq!(after("Friday, 31-Dec-99 23:59:01 GMT", None), Some(SECOND));
+        assert_eq!(after("MON, 31 DEC 1999 23:59:02 GMT", None), Some(SECOND * 2), "not a Monday");
         assert_eq!(after("Fri, 31 Dec 1999 23:58:00 GMT", None), Some(Duration::ZERO), "it is over");
         assert_eq!(after("Thu, 31 Dec 2009 23:59:59 GMT", None), Some(LONGEST_BY_DATE));
         // The server's clock counts, whatever the machine's says.

@@ -718,7 +718,9 @@ impl Event {
         assert!(!retry || self.error != SORTIE_ERROR_NONE || self.status != 0, "RETRY says why: {self:?}");
         assert!(retry || self.retry_delay_ms == 0, "{self:?}");
         assert!(ended || retry || self.attempts == 0, "{self:?}");
-        assert!([0, SORTIE_EVENT_FROM_CACHE, FROM_CACHE_REVALIDATED].contains(&self.flags), "{self:?}");
+        let unused = self.flags & SORTIE_EVENT_CREDENTIALS_UNUSED;
+        assert!([0, SORTIE_EVENT_FROM_CACHE, FROM_CACHE_REVALIDATED].contains(&(self.flags - unused)), "{self:?}");
+        assert!(unused == 0 || (ended && self.status == 401), "{self:?}");
         assert!(self.error <= SORTIE_ERROR_NOT_CACHED, "{self:?}");
         assert!(
             self.file_path.is_none() || (ended && self.error == SORTIE_ERROR_NONE && self.body.is_none()),

@@ -403,6 +403,12 @@ namespace Sortie.Native
         /// </summary>
         internal const uint SORTIE_EVENT_REVALIDATED = 2;
         /// <summary>
+        ///  sortie_event.flags: the response is a 401 for which the request's credentials are of no use. The server asks for another
+        ///  kind of authentication, such as Digest, which Sortie cannot do; or a redirect led to another origin, where they are not
+        ///  sent. Without this flag, a 401 means that they are wrong or missing.
+        /// </summary>
+        internal const uint SORTIE_EVENT_CREDENTIALS_UNUSED = 4;
+        /// <summary>
         ///  sortie_client_config.flags: keep no cookies.
         /// </summary>
         internal const uint SORTIE_CLIENT_NO_COOKIES = 1;
@@ -1851,7 +1857,7 @@ namespace Sortie.Native
         /// </summary>
         public uint network;
         /// <summary>
-        ///  SORTIE_EVENT_* flags: SORTIE_EVENT_FROM_CACHE, SORTIE_EVENT_REVALIDATED.
+        ///  SORTIE_EVENT_* flags: SORTIE_EVENT_FROM_CACHE, SORTIE_EVENT_REVALIDATED, SORTIE_EVENT_CREDENTIALS_UNUSED.
         /// </summary>
         public uint flags;
         /// <summary>
