@@ -466,10 +466,12 @@ fn requests_whose_files_hang_leave_their_places_to_others() {
     let hanging = Hanging::at(&share);
     let stuck: Vec<u64> = (0..60)
         .map(|i| {
-            let download = Req::download(server.url("/bytes/1000"), share.join(format!("{i}")));
-            let request = match i % 3 {
-                0 => download,
-                1 => download.flags(SORTIE_REQUEST_RESUME),
+            let download = |size| Req::download(server.url(&format!("/bytes/{size}")), share.join(format!("{i}")));
+            let request = match i % 4 {
+                0 => download(1000),
+                1 => download(1000).flags(SORTIE_REQUEST_RESUME),
+                // More than may wait for the disk.
+                2 => download(10_000_000),
                 _ => Req::upload(server.url("/upload"), share.join("body")),
             };
             host.submit(&request.timeout_ms(SORTIE_NO_TIMEOUT))
@@ -491,7 +493,7 @@ fn requests_whose_files_hang_leave_their_places_to_others() {
     for id in stuck.iter().take(30) {
         host.ended(*id).ok(200);
     }
-    until("the others' removal", || fs::read_dir(&share).unwrap().count() == 21);
+    until("the others' removal", || fs::read_dir(&share).unwrap().count() == 1 + 23);
     let stats = host.stats();
     assert_eq!((stats.active, stats.waiting), (0, 0), "{stats:?}");
     host.fetch(&Req::download(server.url("/bytes/1000"), share.join("30"))).ok(200);

@@ -60,6 +60,8 @@ pub(super) enum Notice {
     Unwanted(Key),
     /// Receiving paused until events are drained.
     Starved(RequestId),
+    /// It paused until the disk has written or read some of its file.
+    AwaitsDisk(Key),
     /// A local answer can go on.
     Local(Key),
     /// A local answer has come to its end.
@@ -215,6 +217,8 @@ pub(super) struct Flow {
     pub(super) send_paused: bool,
     /// The worker knows that it waits for events to be drained.
     pub(super) starved: bool,
+    /// And that it waits for the disk.
+    pub(super) awaits_disk: bool,
     pub(super) connected: bool,
     pub(super) last_activity: Duration,
     /// From when on its speed is measured, and what has moved since.
@@ -301,6 +305,7 @@ impl Flow {
             receive_paused: false,
             send_paused: false,
             starved: false,
+            awaits_disk: false,
             connected: false,
             last_activity: now,
             measured_from: now,
@@ -667,6 +672,12 @@ impl Flow {
         Some(took)
     }
 
+    fn note_disk(&mut self, outlet: &Outlet) {
+        if !std::mem::replace(&mut self.awaits_disk, true) {
+            outlet.notice(Notice::AwaitsDisk(self.key()));
+        }
+    }
+
     /// Whether the body's taker cannot take any now.
     fn must_wait(&mut self, outlet: &Outlet) -> bool {
         if outlet.suspended.get() || self.paused {
@@ -678,7 +689,11 @@ impl Flow {
         }
         match &self.sink {
             Sink::Undecided | Sink::Discard(_) => false,
-            Sink::File(file) => file.in_flight >= DISK_WINDOW,
+            Sink::File(file) if file.in_flight < DISK_WINDOW => false,
+            Sink::File(_) => {
+                self.note_disk(outlet);
+                true
+            }
             Sink::Memory(_) if outlet.budget.has_room() => false,
             Sink::Stream(window) if window.has_room() => false,
             Sink::Memory(_) | Sink::Stream(_) => {
@@ -819,6 +834,9 @@ impl Flow {
         match self.source.pull(out, &mut |operation| outlet.to_disk(operation)) {
             Pull::Wait => {
                 self.send_paused = true;
+                if let Source::File(_) = self.source {
+                    self.note_disk(outlet);
+                }
                 Err(ReadError::Pause)
             }
             Pull::Bytes(count) => {

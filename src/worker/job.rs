@@ -482,7 +482,7 @@ impl Job {
     /// When a deadline may run out next.
     pub(super) fn next_deadline(&self, config: &Config, now: Duration) -> Option<Duration> {
         let deadlines = self.deadlines(config, now).into_iter().flatten().map(|(at, _, _)| at);
-        deadlines.chain(self.due()).chain(self.measured_at(config, now)).min()
+        deadlines.chain(self.due()).chain(self.disk_by).chain(self.measured_at(config, now)).min()
     }
 
     /// When it goes on by itself.
@@ -490,7 +490,6 @@ impl Job {
         match &self.state {
             State::Resting(until) => Some(*until),
             State::Running(Peer::Local(local)) => local.due(),
-            State::Opening | State::Storing(..) => self.disk_by,
             State::Running(peer) => peer.flow()?.unwanted_until,
             _ => None,
         }

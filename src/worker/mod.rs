@@ -1057,6 +1057,13 @@ impl Worker {
                     }
                     self.put(job);
                 }
+                Notice::AwaitsDisk(key) => {
+                    let Some(mut job) = self.take(key.id) else { continue };
+                    if job.attempt == key.attempt && !job.aside && matches!(job.state, State::Running(_)) {
+                        job.disk_by = Some(self.now().saturating_add(DISK_PATIENCE));
+                    }
+                    self.put(job);
+                }
                 Notice::Cookies(key) => {
                     let Some(job) = self.take(key.id) else { continue };
                     if job.attempt == key.attempt {
@@ -1200,6 +1207,7 @@ impl Worker {
     /// Takes over from the flow of a hop that is over how far it has come, why it failed, and where it leads instead.
     fn take_outcome(&self, job: &mut Job, flow: &mut Flow) -> (Option<Failure>, Option<String>) {
         flow.end_head();
+        job.disk_by = None;
         (job.began, job.head_told, job.told) = (flow.began, flow.head_told, flow.told);
         job.streamed = flow.has_streamed();
         job.timing.bytes_received += flow.came;
@@ -1290,6 +1298,8 @@ impl Worker {
             self.admission.crowded(host, job.rank, job.id);
             job.state = State::Waiting(host);
             self.put(job);
+        } else {
+            self.enqueue(job);
         }
     }
 
@@ -1539,6 +1549,8 @@ impl Worker {
             (Outcome::Chunk(offset, bytes), State::Running(active)) => {
                 let Some(flow) = active.flow_mut() else { return self.put(job) };
                 let Source::File(file) = &mut flow.source else { return self.put(job) };
+                flow.awaits_disk = false;
+                job.disk_by = None;
                 if let Err(failure) = file.arrived(offset, bytes) {
                     flow.failure.get_or_insert(failure);
                     return self.transfer_ended(job, None);
@@ -1554,6 +1566,8 @@ impl Worker {
                 if let Sink::File(file) = &mut flow.sink {
                     file.in_flight = file.in_flight.saturating_sub(written);
                 }
+                flow.awaits_disk = false;
+                job.disk_by = None;
                 if flow.receive_paused && !suspended {
                     go_on(active, now);
                 }
@@ -1621,9 +1635,9 @@ impl Worker {
                 job.aside = true;
                 self.leave_place(&mut job);
             }
-            // Nor does this, but it holds memory: as many may do so as there are places.
-            State::Storing(_, None) => {
-                let is_aside = |job: &Job| job.aside && matches!(job.state, State::Storing(..));
+            // Nor do these, but they hold memory: as many may do so as there are places.
+            State::Running(_) | State::Storing(_, None) => {
+                let is_aside = |job: &Job| job.aside && matches!(job.state, State::Running(_) | State::Storing(..));
                 let others = self.jobs.iter().flatten().filter(|job| is_aside(job)).count();
                 if others < self.config.max_active as usize {
                     job.aside = true;
