@@ -765,3 +765,22 @@ fn what_could_not_be_written_is_not_counted_as_stored() {
     until("the others", || fs::read_dir(&there).unwrap().count() == 10);
     assert_eq!(host.stats().cache_bytes, 9 * one);
 }
+
+#[test]
+fn a_redirect_over_a_connection_that_closes_is_kept_too() {
+    let server = Server::builder()
+        .handler(|request, conn| {
+            if request.path() != "/moved" {
+                return Ok(None);
+            }
+            let head = "HTTP/1.1 301 Moved\r\nLocation: /bytes/3\r\nCache-Control: max-age=1000\r\n";
+            conn.write(format!("{head}Connection: close\r\nContent-Length: 5\r\n\r\nmoved").as_bytes())?;
+            Ok(Some(sortie_test_server::Outcome::Close))
+        })
+        .start();
+    let host = Setup { max_memory_cache_bytes: 1 << 20, ..Setup::default() }.start();
+    for _ in 0..3 {
+        host.fetch(&Req::get(server.url("/moved"))).ok(200);
+    }
+    assert_eq!(server.requests().iter().filter(|request| request.target == "/moved").count(), 1);
+}

@@ -402,3 +402,18 @@ fn trailers_are_kept_apart_from_headers() {
         .start();
     host.fetch(&Req::get(server.url("/"))).failed(SORTIE_ERROR_RECEIVE);
 }
+
+#[test]
+fn a_head_that_breaks_off_is_no_response() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Last: 1\r\n";
+    for end in [head.len(), head.len() - 1, head.len() - 2, 40, 17, 15, 9, 3] {
+        let cut = head[..end].to_owned();
+        let server =
+            Server::builder().handler(move |_, conn| conn.write(cut.as_bytes()).map(|()| Some(Outcome::Close))).start();
+        let event = Host::new().fetch(&Req::get(server.url("/")));
+        event.failed_as(&[SORTIE_ERROR_RECEIVE, SORTIE_ERROR_PROTOCOL]);
+        if end >= 17 {
+            event.failed(SORTIE_ERROR_RECEIVE);
+        }
+    }
+}

@@ -44,6 +44,11 @@ impl Recorder {
         self.keeps = self.wants(status, headers) && u64::try_from(declared).unwrap_or(0) <= self.largest;
     }
 
+    /// Whether the response may be kept, as far as it has come.
+    pub(super) fn keeps(&self) -> bool {
+        self.keeps
+    }
+
     /// Takes bytes of the body, unless it is not kept or there are too many.
     pub(super) fn take(&mut self, bytes: &[u8]) {
         let fits = (self.body.len() + bytes.len()) as u64 <= self.largest;

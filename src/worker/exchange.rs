@@ -516,8 +516,10 @@ impl Flow {
         let closes = has("Connection", "close") || (http10 && !has("Connection", "keep-alive"));
         let little = u64::try_from(self.declared).is_ok_and(|length| length <= MAX_UNWANTED);
         let ends = little || (!self.http2 && has("Transfer-Encoding", "chunked"));
+        // The cache may have a use for a redirect whose body has come whole.
+        let stored = little && self.recorder.as_ref().is_some_and(|recorder| recorder.keeps());
         // libcurl sends no more of a body whose request was answered otherwise, and closes the connection.
-        if closes || !ends || !self.source.is_at_end() {
+        if (closes && !stored) || !ends || !self.source.is_at_end() {
             return false;
         }
         self.unwanted_until = outlet.now.get().checked_add(UNWANTED_PATIENCE);
@@ -791,7 +793,7 @@ impl Flow {
     /// What is wrong with a response that has come to its end.
     pub(super) fn incomplete(&mut self) -> Option<Failure> {
         if !self.head_done {
-            return Some(Failure::new(ErrorKind::Protocol, "the response ended before its head did"));
+            return Some(Failure::new(ErrorKind::Receive, "the connection was closed before the headers had ended"));
         }
         if self.decoder.as_ref().is_some_and(|decoder| !decoder.is_whole()) {
             return Some(Failure::new(ErrorKind::Decode, "the response body's compressed data is cut short"));
