@@ -142,3 +142,42 @@ fn a_client_is_refused() {
     let (server, host) = (Server::start(), setup.start());
     host.fetch(&Req::get(server.url("/bytes/1"))).ok(200);
 }
+
+/// No thread can be made any more, in a process of its own.
+fn without_threads() {
+    // For the administrator there is no limit on threads; no one else has any yet.
+    const NOBODY_ELSE: u32 = 54_321;
+    let limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a live struct.
+    unsafe {
+        assert_eq!(libc::setrlimit(libc::RLIMIT_NPROC, &raw const limit), 0);
+        if libc::geteuid() == 0 {
+            assert_eq!(libc::setuid(NOBODY_ELSE), 0);
+        }
+    }
+    assert!(std::thread::Builder::new().spawn(|| ()).is_err(), "there are threads left");
+}
+
+#[test]
+fn without_a_thread_each_request_fails_for_itself() {
+    isolated("without_a_thread_each_request_fails_for_itself", &[], || {
+        let (server, folder) = (Server::start(), Folder::new());
+        fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        let host = Setup { max_memory_cache_bytes: 1 << 20, ..Setup::default() }.start();
+        host.fetch(&Req::get(server.url("/bytes/1"))).ok(200);
+        without_threads();
+        for _ in 0..3 {
+            // libcurl waits for a thread to look a name up.
+            let lookup = Req::get("http://nowhere.invalid/").connect_timeout_ms(300);
+            host.fetch(&lookup).failed_as(&[SORTIE_ERROR_RESOLVE, SORTIE_ERROR_CONNECT_TIMEOUT]);
+            host.fetch(&Req::get(server.url("/bytes/1"))).ok(200);
+            // The disk's thread does what has none of its own, for once.
+            let gzip = Req::new("POST", server.url("/upload")).flags(SORTIE_REQUEST_GZIP_BODY);
+            host.fetch(&gzip.body(vec![b'x'; 1_000_000])).ok(200);
+            host.fetch(&Req::get(server.url("/bytes/1000000"))).ok(200);
+            host.fetch(&Req::download(server.url("/bytes/1000"), folder.join("new"))).ok(200);
+            let refused = Setup::default().try_create().unwrap_err();
+            assert_eq!(refused.result, SORTIE_RESULT_SYSTEM, "{refused:?}");
+        }
+    });
+}
