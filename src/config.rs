@@ -111,7 +111,7 @@ pub struct Config {
     pub max_body_bytes: u64,
     /// The largest response body in a file, in bytes after decompression.
     pub max_file_bytes: u64,
-    /// How many times as large as it came, and 1 MiB more, a response body may become by decompression; at least 1,
+    /// How many times as large as it came a compressed body may become that no byte cap bounds, beyond 256 MiB; at least 1,
     /// `u32::MAX` sets no limit.
     pub max_decompression_ratio: u32,
     /// While events hold more than this many bytes of bodies, no request starts and none receives into memory.

@@ -80,8 +80,11 @@ fn clock_time(token: &[u8], seconds_in_minute: u64) -> Option<u64> {
 /// The digits that a token begins with, if there are as many as wanted.
 fn leading_number(token: &[u8], wanted: std::ops::RangeInclusive<usize>) -> Option<(u64, usize)> {
     let digits = token.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if !wanted.contains(&digits) {
+        return None;
+    }
     let number = token.iter().take(digits).fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
-    wanted.contains(&digits).then_some((number, digits))
+    Some((number, digits))
 }
 
 fn month_number(token: &[u8]) -> Option<u64> {

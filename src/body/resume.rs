@@ -4,6 +4,7 @@ use std::io::Write;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use super::decoding::is_encoded;
 use crate::headers::Headers;
 
 /// What every mark begins with, and what this version's says: that it was written whole, and by whom.
@@ -157,7 +158,7 @@ pub(crate) enum Answer {
 
 /// Looks at the answer to a request that asked for what comes after `left`, or for the whole.
 pub(crate) fn answer(status: u16, headers: &Headers, left: Option<&Left>) -> Answer {
-    let encoded = headers.get("Content-Encoding").is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity"));
+    let encoded = is_encoded(headers);
     match (status, left) {
         (206, Some(left)) => {
             let Some((first, last, total)) = headers.get("Content-Range").and_then(content_range) else {

@@ -462,8 +462,9 @@ pub struct sortie_client_config {
     /// How often a watched host is looked at while the network does not change; default 30000 ms, SORTIE_NO_TIMEOUT means
     /// not at all.
     pub reachability_interval_ms: u32,
-    /// How many times as large as it came, and 1 MiB more, a response body may become by decompression; beyond, the request
-    /// ends with SORTIE_ERROR_BODY_TOO_LARGE at once. Default 1000; UINT32_MAX sets no limit.
+    /// How many times as large as it came a compressed body may become that no byte cap bounds: in a file without
+    /// max_file_bytes, or as a stream. It counts beyond 256 MiB; the request then ends with SORTIE_ERROR_BODY_TOO_LARGE at
+    /// once. Default 1000; UINT32_MAX sets no limit.
     pub max_decompression_ratio: u32,
     /// The largest response body in a file, in bytes after decompression; no limit by default.
     pub max_file_bytes: u64,
@@ -586,7 +587,7 @@ pub struct sortie_request_desc {
     /// The number of form_parts, at most 10000.
     pub form_part_count: u32,
     /// With SORTIE_REQUEST_STREAM_RESPONSE: how many bytes of DATA events may be undrained, or drained and still held, before
-    /// the transfer pauses. What is just being received comes on top: 16 KiB, or what they decompress to. With
+    /// the transfer pauses. What is just being received comes on top: 16 KiB, or 64 KiB if it is decompressed. With
     /// SORTIE_REQUEST_STREAM_BODY: how many bytes may be written and not yet sent. Default 262144, from 16384 to 1073741824.
     pub stream_window_bytes: u32,
     /// SORTIE_CACHE_*: how to use the client's cache, if it has one.

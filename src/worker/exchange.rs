@@ -21,7 +21,7 @@ use super::spare::Spare;
 use super::trace::Trace;
 use crate::body::charset;
 use crate::body::content_type::{Family, MediaType};
-use crate::body::decoding::{Broken, Decoder};
+use crate::body::decoding::{Broken, Coding, Decoder, MAX_CODINGS, Room};
 use crate::body::disk::{Key, Location, Op};
 use crate::body::integrity::{Expected, Hasher};
 use crate::body::resume::{self, Left, Start};
@@ -151,7 +151,7 @@ pub(super) struct Flow {
     pub(super) max_body: u64,
     /// The same for a file.
     pub(super) max_file: u64,
-    /// How many times as large as it came a compressed body may become.
+    /// How many times as large as it came a compressed body without a cap may become.
     pub(super) max_ratio: u32,
     /// What the body of a 2xx response has to be, and its hash as it grows, unless the disk makes it.
     expected: Expected,
@@ -199,6 +199,10 @@ pub(super) struct Flow {
     /// Whether to undo what the response was compressed by.
     pub(super) decompress: bool,
     decoder: Option<Decoder>,
+    /// Bytes that libcurl gives again, since the taker had no more room, and that the decoder has already.
+    ahead: usize,
+    /// The body stays as it is encoded.
+    encoded: bool,
     /// Bytes of the response's body that have come, on the wire.
     pub(super) received: u64,
     /// The same, of this hop alone and whatever became of them.
@@ -294,6 +298,8 @@ impl Flow {
             declared: -1,
             decompress: true,
             decoder: None,
+            ahead: 0,
+            encoded: false,
             received: 0,
             came: 0,
             sent: 0,
@@ -529,16 +535,18 @@ impl Flow {
 
     /// Decides where the body goes.
     fn prepare_body(&mut self, outlet: &Outlet) -> bool {
-        if self.decompress && self.headers.get("Content-Encoding").is_some() {
-            let encodings = self.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("Content-Encoding"));
-            let encoding = encodings.map(|(_, value)| value).collect::<Vec<_>>().join(",");
-            match Decoder::for_header(&encoding, self.max_ratio) {
-                Ok(decoder) => self.decoder = decoder,
-                Err(()) => {
-                    let message = format!("the response's Content-Encoding '{encoding}' was not asked for");
-                    self.fail(ErrorKind::Decode, message);
-                    return false;
-                }
+        match Decoder::of(&self.headers, self.max_ratio) {
+            Coding::None => {}
+            Coding::Known(decoder) if self.decompress => self.decoder = Some(decoder),
+            // As in browsers, an unknown coding leaves the body as it came: many name one that there is not.
+            Coding::Known(_) | Coding::Unknown => self.encoded = true,
+            Coding::TooMany(_) if !self.decompress => self.encoded = true,
+            Coding::TooMany(count) => {
+                let message = format!(
+                    "the response has {count} content codings one around the other, the limit is {MAX_CODINGS}"
+                );
+                self.fail(ErrorKind::Decode, message);
+                return false;
             }
         }
         if let Some(start) = self.start.as_ref().filter(|start| start.offset > 0) {
@@ -572,6 +580,9 @@ impl Flow {
         let to_file = if self.resumable { self.start.is_some() } else { (200..300).contains(&self.status) };
         let file = self.file.take_if(|_| to_file);
         let limit = if file.is_some() { self.max_file } else { self.max_body };
+        if let Some(decoder) = &mut self.decoder {
+            decoder.set_cap(limit);
+        }
         if declared > limit && self.decoder.is_none() {
             self.too_large(declared, limit);
             return false;
@@ -637,8 +648,23 @@ impl Flow {
         let took = match self.decoder.take() {
             None => self.deliver(data, outlet),
             Some(mut decoder) => {
-                let result = decoder.feed(data, &mut |piece| self.deliver(piece, outlet));
+                let taken = self.ahead.min(data.len());
+                let result = decoder.feed(data.get(taken..).unwrap_or(&[]), &mut |piece| {
+                    if !self.deliver(piece, outlet) {
+                        Room::Stop
+                    } else if self.is_full(outlet) {
+                        Room::Full
+                    } else {
+                        Room::More
+                    }
+                });
                 self.decoder = Some(decoder);
+                if result == Ok(false) {
+                    self.ahead = self.ahead.max(data.len());
+                    self.receive_paused = true;
+                    return None;
+                }
+                self.ahead -= taken;
                 match result {
                     Err(Broken::Corrupt) => {
                         self.fail(ErrorKind::Decode, "the response body is not what its Content-Encoding says");
@@ -650,7 +676,7 @@ impl Flow {
                         );
                         self.fail(ErrorKind::BodyTooLarge, message);
                     }
-                    Ok(()) | Err(Broken::Stopped) => {}
+                    Ok(_) | Err(Broken::Stopped) => {}
                 }
                 result.is_ok()
             }
@@ -689,21 +715,34 @@ impl Flow {
         if !self.from_cache && lines.receive.must_wait(self.id, &mut self.receive_share, outlet.now.get()) {
             return true;
         }
+        drop(lines);
+        if matches!(self.sink, Sink::Memory(_)) && !outlet.budget.has_room() {
+            self.starve(outlet);
+            return true;
+        }
+        self.is_full(outlet)
+    }
+
+    /// Whether whoever takes the body piece by piece has no room for another.
+    fn is_full(&mut self, outlet: &Outlet) -> bool {
         match &self.sink {
-            Sink::Undecided | Sink::Discard(_) => false,
+            Sink::Undecided | Sink::Discard(_) | Sink::Memory(_) => false,
             Sink::File(file) if file.in_flight < DISK_WINDOW => false,
             Sink::File(_) => {
                 self.note_disk(outlet);
                 true
             }
-            Sink::Memory(_) if outlet.budget.has_room() => false,
             Sink::Stream(window) if window.has_room() => false,
-            Sink::Memory(_) | Sink::Stream(_) => {
-                if !std::mem::replace(&mut self.starved, true) {
-                    outlet.notice(Notice::Starved(self.id));
-                }
+            Sink::Stream(_) => {
+                self.starve(outlet);
                 true
             }
+        }
+    }
+
+    fn starve(&mut self, outlet: &Outlet) {
+        if !std::mem::replace(&mut self.starved, true) {
+            outlet.notice(Notice::Starved(self.id));
         }
     }
 
@@ -989,9 +1028,8 @@ pub(super) fn response_of(flow: &mut Flow, budget: Option<&Arc<Budget>>) -> Resp
     };
     if let (Sink::Memory(bytes), Some(budget)) = (std::mem::replace(&mut flow.sink, Sink::Undecided), budget) {
         response.body_kind = BodyKind::Binary;
-        // A body that is still compressed is no text, whatever it will be.
-        let compressed = !flow.decompress && response.headers.get("Content-Encoding").is_some();
-        let media = MediaType::of(&response.headers).filter(|media| media.family() != Family::Bytes && !compressed);
+        // A body that is still encoded is no text, whatever it will be.
+        let media = MediaType::of(&response.headers).filter(|media| media.family() != Family::Bytes && !flow.encoded);
         let bytes = match media {
             None => bytes,
             Some(_) if flow.raw_text => {

@@ -70,7 +70,7 @@ namespace Sortie
         /// <summary>How many bytes of bodies all requests may send in a second; no limit by default.</summary>
         public long? MaxSendBytesPerSecond { get; set; }
 
-        /// <summary>How many times as large as it came a body may become by decompression; default 1000.</summary>
+        /// <summary>How many times as large as it came a compressed body without a byte cap may become, beyond 256 MiB; default 1000.</summary>
         public int? MaxDecompressionRatio { get; set; }
 
         /// <summary>Headers of every request that does not give the same name itself.</summary>

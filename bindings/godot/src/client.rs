@@ -163,7 +163,7 @@ pub(crate) struct SortieClient {
     /// The largest response body in a file, in bytes after decompression.
     #[export]
     max_file_bytes: i64,
-    /// How many times as large as it came, and 1 MiB more, a response body may become by decompression.
+    /// How many times as large as it came a compressed body without a byte cap may become, beyond 256 MiB.
     #[export]
     #[init(val = Config::default().max_decompression_ratio.into())]
     max_decompression_ratio: i64,

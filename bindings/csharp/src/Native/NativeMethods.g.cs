@@ -1464,8 +1464,9 @@ namespace Sortie.Native
         /// </summary>
         public uint reachability_interval_ms;
         /// <summary>
-        ///  How many times as large as it came, and 1 MiB more, a response body may become by decompression; beyond, the request
-        ///  ends with SORTIE_ERROR_BODY_TOO_LARGE at once. Default 1000; UINT32_MAX sets no limit.
+        ///  How many times as large as it came a compressed body may become that no byte cap bounds: in a file without
+        ///  max_file_bytes, or as a stream. It counts beyond 256 MiB; the request then ends with SORTIE_ERROR_BODY_TOO_LARGE at
+        ///  once. Default 1000; UINT32_MAX sets no limit.
         /// </summary>
         public uint max_decompression_ratio;
         /// <summary>
@@ -1686,7 +1687,7 @@ namespace Sortie.Native
         public uint form_part_count;
         /// <summary>
         ///  With SORTIE_REQUEST_STREAM_RESPONSE: how many bytes of DATA events may be undrained, or drained and still held, before
-        ///  the transfer pauses. What is just being received comes on top: 16 KiB, or what they decompress to. With
+        ///  the transfer pauses. What is just being received comes on top: 16 KiB, or 64 KiB if it is decompressed. With
         ///  SORTIE_REQUEST_STREAM_BODY: how many bytes may be written and not yet sent. Default 262144, from 16384 to 1073741824.
         /// </summary>
         public uint stream_window_bytes;
