@@ -844,9 +844,11 @@ typedef struct {
      */
     uint32_t trace_level;
     /**
-     * Must be 0.
+     * How long a connection may be without a packet before the system asks its other end for a sign of life, and how often it
+     * asks then, so that a transfer on one whose other end is gone ends, and routers keep those that are only silent. In
+     * whole seconds, rounded up; default 30000, SORTIE_NO_TIMEOUT for not at all.
      */
-    uint32_t reserved;
+    uint32_t keep_alive_interval_ms;
     /**
      * How many bytes of bodies have to move in a second, both ways together, on average over each min_speed_period_ms, of
      * requests that do not say; any by default.
@@ -857,9 +859,11 @@ typedef struct {
      */
     uint32_t min_speed_period_ms;
     /**
-     * Must be 0.
+     * How long a connection may be idle and still be used for another request: routers and servers forget idle ones without a
+     * word. When nothing has been under way for as long, all are closed. In whole seconds, rounded up; default 60000,
+     * SORTIE_NO_TIMEOUT for any time.
      */
-    uint32_t reserved_speed;
+    uint32_t max_connection_idle_ms;
 } sortie_client_config;
 
 /**

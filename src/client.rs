@@ -151,7 +151,7 @@ impl Client {
         // Bodies outlive their client, and what they hold must not: neither its descriptors nor its queues.
         let to_wake = Arc::downgrade(&wake);
         let counters = Arc::new(Counters::default());
-        counters.network.store(net::network().flags(), Ordering::Relaxed);
+        counters.network.store(net::network(&net::ways_out()).flags(), Ordering::Relaxed);
         let lending = Arc::new(Mutex::new(false));
         let (commands, to_worker) = unbounded();
         let (to_free, to_wake_for_it, disk_replies, disk_wake) =

@@ -134,6 +134,10 @@ pub struct Config {
     pub cookie_file: Option<PathBuf>,
     /// How often a watched host is looked at when nothing has changed.
     pub reachability_interval: Limit,
+    /// After how long without a packet a connection is asked whether its other end is still there, and how often then.
+    pub keep_alive_interval: Limit,
+    /// How long a connection may be idle and still be used again.
+    pub max_connection_idle: Limit,
     /// A folder of its own for what the HTTP cache keeps beyond the client's life; one client at a time. Made if it does not
     /// exist.
     pub cache_directory: Option<PathBuf>,
@@ -184,6 +188,8 @@ impl Default for Config {
             cookies: true,
             cookie_file: None,
             reachability_interval: Limit::After(Duration::from_secs(30)),
+            keep_alive_interval: Limit::After(Duration::from_secs(30)),
+            max_connection_idle: Limit::After(Duration::from_secs(60)),
             cache_directory: None,
             max_cache_bytes: 100 << 20,
             max_memory_cache_bytes: 0,

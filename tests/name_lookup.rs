@@ -8,21 +8,24 @@ mod support;
 
 use std::ffi::{CStr, c_char, c_int};
 use std::mem::transmute;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use sortie_test_server::Server;
+use sortie_test_server::{Proxy, Server};
 use support::*;
 
 /// How many look-ups of `*.stuck.test` are waiting, and whether they may come back.
 static STUCK: Mutex<(usize, bool)> = Mutex::new((0, false));
 static CHANGED: Condvar = Condvar::new();
+/// Whether `*.later.test` exists.
+static EXISTS: AtomicBool = AtomicBool::new(false);
 
 type Lookup =
     unsafe extern "C" fn(*const c_char, *const c_char, *const libc::addrinfo, *mut *mut libc::addrinfo) -> c_int;
 
 /// Takes the place of the C library's: `*.stuck.test` does not come back until it is let go, `*.missing.test` is not
-/// found, `*.good.test` is 127.0.0.1; the rest is as ever.
+/// found, `*.good.test` is 127.0.0.1, `*.later.test` once it exists; the rest is as ever.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn getaddrinfo(
     node: *const c_char,
@@ -45,7 +48,11 @@ unsafe extern "C" fn getaddrinfo(
     if name.ends_with(b".missing.test") {
         return libc::EAI_NONAME;
     }
-    let node = if name.ends_with(b".good.test") { c"127.0.0.1".as_ptr() } else { node };
+    if name.ends_with(b".later.test") && !EXISTS.load(Ordering::Relaxed) {
+        return libc::EAI_NONAME;
+    }
+    let node =
+        if name.ends_with(b".good.test") || name.ends_with(b".later.test") { c"127.0.0.1".as_ptr() } else { node };
     // SAFETY: the next of that name is the C library's own, of this type, given what it would have been given.
     unsafe {
         let next = libc::dlsym(libc::RTLD_NEXT, c"getaddrinfo".as_ptr());
@@ -84,6 +91,27 @@ fn a_name_that_is_not_found_is_a_resolve_error() {
     // So does a proxy.
     let host = Setup { proxy: Some("http://proxy.missing.test:1".into()), ..Setup::default() }.start();
     host.fetch(&Req::get(server.url("/bytes/1"))).failed_as(&[SORTIE_ERROR_PROXY, SORTIE_ERROR_RESOLVE]);
+}
+
+#[test]
+fn a_name_that_was_not_found_is_asked_for_again() {
+    let (server, host) = (Server::start(), Host::new());
+    let request = Req::get(server.url_of("www.later.test", "/bytes/1"));
+    host.fetch(&request).failed(SORTIE_ERROR_RESOLVE);
+    // A retry asks anew, too.
+    let id = host.submit(&request.clone().max_attempts(3).retry_delay_ms(200).flags(SORTIE_REQUEST_RETRY_EVENTS));
+    host.await_event(id, |event| event.kind == SORTIE_EVENT_RETRY);
+    EXISTS.store(true, Ordering::Relaxed);
+    host.ended(id).ok(200);
+    host.fetch(&request).ok(200);
+    // The same of a proxy's name.
+    EXISTS.store(false, Ordering::Relaxed);
+    let proxy = Proxy::http().start();
+    let url = format!("http://proxy.later.test:{}", proxy.addr().port());
+    let host = Setup { proxy: Some(url), ..Setup::default() }.start();
+    host.fetch(&Req::get(server.url("/bytes/1"))).failed_as(&[SORTIE_ERROR_PROXY, SORTIE_ERROR_RESOLVE]);
+    EXISTS.store(true, Ordering::Relaxed);
+    host.fetch(&Req::get(server.url("/bytes/1"))).ok(200);
 }
 
 #[test]

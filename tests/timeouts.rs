@@ -101,6 +101,14 @@ fn a_transfer_that_stands_still_is_stalled() {
 }
 
 #[test]
+fn a_transfer_that_trickles_does_not_stand_still() {
+    let (server, host) = (Server::start(), Host::new());
+    // Each wait is shorter than the limit, and two of them are longer.
+    let event = host.fetch(&Req::get(server.url("/drip?bytes=6&ms=400")).stall_timeout_ms(700));
+    assert_eq!(event.ok(200).bytes().len(), 6);
+}
+
+#[test]
 fn an_upload_that_nobody_reads_is_stalled() {
     let (gate, host) = (Gate::new(), Host::new());
     let at_gate = gate.clone();

@@ -113,7 +113,7 @@ unsafe impl Sized0 for sortie_request_desc {
 // SAFETY: repr(C), begins with struct_size, and consists of integers and raw pointers.
 unsafe impl Sized0 for sortie_client_config {
     const NAME: &'static str = "sortie_client_config";
-    const FIRST: usize = offset_of!(sortie_client_config, reserved_speed) + size_of::<u32>();
+    const FIRST: usize = offset_of!(sortie_client_config, max_connection_idle_ms) + size_of::<u32>();
 }
 
 // SAFETY: repr(C), begins with struct_size, and consists of integers and raw pointers.
@@ -492,9 +492,6 @@ pub(super) unsafe fn config(c: &sortie_client_config) -> Result<Config, Refusal>
     const FLAGS: u32 =
         SORTIE_CLIENT_NO_COOKIES | SORTIE_CLIENT_MOCKS_ONLY | SORTIE_CLIENT_TRACE_SECRETS | SORTIE_CLIENT_TRACE_BODIES;
     known_flags(c.flags, FLAGS)?;
-    if c.reserved != 0 || c.reserved_speed != 0 {
-        return Err(Refusal::new(Reason::Argument, "reserved must be 0"));
-    }
     let flag = |flag| c.flags & flag != 0;
     let (cookies, mocks_only) = (!flag(SORTIE_CLIENT_NO_COOKIES), flag(SORTIE_CLIENT_MOCKS_ONLY));
     let mut config = Config { cookies, mocks_only, ..Config::default() };
@@ -535,6 +532,8 @@ pub(super) unsafe fn config(c: &sortie_client_config) -> Result<Config, Refusal>
     config.min_speed = MinSpeed { bytes_per_second: c.min_bytes_per_second, period };
     config.queue_timeout = limit(c.queue_timeout_ms).or(config.queue_timeout);
     config.reachability_interval = limit(c.reachability_interval_ms).or(config.reachability_interval);
+    config.keep_alive_interval = limit(c.keep_alive_interval_ms).or(config.keep_alive_interval);
+    config.max_connection_idle = limit(c.max_connection_idle_ms).or(config.max_connection_idle);
     config.min_tls_version = match c.min_tls_version {
         SORTIE_TLS_DEFAULT | SORTIE_TLS_1_2 => TlsVersion::Tls12,
         SORTIE_TLS_1_3 => TlsVersion::Tls13,

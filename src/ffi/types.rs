@@ -483,15 +483,19 @@ pub struct sortie_client_config {
     pub max_send_bytes_per_second: u64,
     /// SORTIE_TRACE_*: how much the trace tells.
     pub trace_level: u32,
-    /// Must be 0.
-    pub reserved: u32,
+    /// How long a connection may be without a packet before the system asks its other end for a sign of life, and how often it
+    /// asks then, so that a transfer on one whose other end is gone ends, and routers keep those that are only silent. In
+    /// whole seconds, rounded up; default 30000, SORTIE_NO_TIMEOUT for not at all.
+    pub keep_alive_interval_ms: u32,
     /// How many bytes of bodies have to move in a second, both ways together, on average over each min_speed_period_ms, of
     /// requests that do not say; any by default.
     pub min_bytes_per_second: u64,
     /// The period, at least 100; default 30000, SORTIE_NO_TIMEOUT for none.
     pub min_speed_period_ms: u32,
-    /// Must be 0.
-    pub reserved_speed: u32,
+    /// How long a connection may be idle and still be used for another request: routers and servers forget idle ones without a
+    /// word. When nothing has been under way for as long, all are closed. In whole seconds, rounded up; default 60000,
+    /// SORTIE_NO_TIMEOUT for any time.
+    pub max_connection_idle_ms: u32,
 }
 
 /// What a request is. Zero in any field but struct_size and url means the default, so

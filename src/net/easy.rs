@@ -20,7 +20,7 @@ use crate::body::source::BodyLength;
 use crate::config::{Config, Pin, TlsVersion, canonical_host};
 use crate::error::Refusal;
 use crate::event::Protocol;
-use crate::request::{HttpVersion, with_zone};
+use crate::request::{HttpVersion, Limit, with_zone};
 
 /// libcurl's receive buffer, one per multi handle. Larger ones halve the kernel time of large downloads.
 const RECEIVE_BUFFER: i64 = 512 << 10;
@@ -42,6 +42,8 @@ pub(crate) struct Setup {
     certificates: Vec<(String, tls::Identity)>,
     /// CURLOPT_CONNECT_TO lines.
     connect_to: Vec<String>,
+    keep_alive_interval: Limit,
+    max_connection_idle: Limit,
 }
 
 impl Setup {
@@ -71,6 +73,8 @@ impl Setup {
             pins: config.pins.iter().map(pin).collect::<Result<_, Refusal>>()?,
             certificates: tls::identities(&config.client_certificates)?,
             connect_to: connect_to.into_iter().flatten().collect(),
+            keep_alive_interval: config.keep_alive_interval,
+            max_connection_idle: config.max_connection_idle,
         })
     }
 
@@ -78,6 +82,12 @@ impl Setup {
         let raw = Raw(easy.raw());
         raw.text(sys::OPT_PROTOCOLS_STR, Some(c"http,https"))?;
         raw.long(sys::OPT_PATH_AS_IS, 1)?;
+        if let Some(interval) = self.keep_alive_interval.duration() {
+            raw.long(curl_sys::CURLOPT_TCP_KEEPALIVE, 1)?;
+            raw.long(curl_sys::CURLOPT_TCP_KEEPIDLE, whole_seconds(interval))?;
+            raw.long(curl_sys::CURLOPT_TCP_KEEPINTVL, whole_seconds(interval))?;
+        }
+        raw.long(curl_sys::CURLOPT_MAXAGE_CONN, self.max_connection_idle.duration().map_or(0, whole_seconds))?;
         raw.long(sys::OPT_SUPPRESS_CONNECT_HEADERS, 1)?;
         // Compression is asked for through libcurl and undone by us.
         raw.long(curl_sys::CURLOPT_HTTP_CONTENT_DECODING, 0)?;
@@ -485,6 +495,10 @@ impl<H: Transfer> Easy<H> {
         Raw(self.easy.raw()).info_long(sys::INFO_USED_PROXY) != 0
     }
 
+    pub(super) fn forbid_reuse(&self, forbid: bool) {
+        self.raw().forbid_reuse(forbid);
+    }
+
     /// How many connections were made for the last hop.
     pub(crate) fn connections(&self) -> u64 {
         #[allow(clippy::useless_conversion)] // c_long has 32 bits on Windows
@@ -529,6 +543,10 @@ impl<H: Transfer> Active<H> {
         self.handle.get_ref()
     }
 
+    pub(super) fn forbid_reuse(&self, forbid: bool) {
+        Raw(self.handle.raw()).forbid_reuse(forbid);
+    }
+
     /// A way to ask about the connection from inside a callback.
     pub(crate) fn connection(&self) -> Connection {
         Connection(self.handle.raw())
@@ -562,6 +580,10 @@ impl Connection {
         tls::negotiated_protocol(Raw(self.0)).map(|protocol| protocol == b"h2")
     }
 
+    pub(super) fn socket(self) -> Option<curl::multi::Socket> {
+        Raw(self.0).socket()
+    }
+
     /// Whether a connection that is used again is seen to be closed, or to have what an idle HTTP/1 connection has not:
     /// something to read. libcurl does not look at one that was used within the last second.
     pub(crate) fn is_stale(self) -> bool {
@@ -576,6 +598,11 @@ impl Connection {
             None => false,
         }
     }
+}
+
+/// A time in the unit of some options, rounded up: 0 would mean something else.
+fn whole_seconds(time: Duration) -> i64 {
+    i64::try_from(time.as_millis().div_ceil(1000)).unwrap_or(i64::MAX).clamp(1, i32::MAX.into())
 }
 
 /// Writes text with a NUL into a buffer that is used again. Text has no NUL: URLs, methods and credentials are checked.

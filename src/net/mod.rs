@@ -22,7 +22,7 @@ use std::cell::OnceCell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use curl::easy::Handler;
 use curl::multi::{Events, Multi};
@@ -30,7 +30,7 @@ use curl::multi::{Events, Multi};
 pub(crate) use easy::{Active, Connection, Credential, Easy, Hop, Setup};
 pub(crate) use failure::{Reached, explain};
 use network::Monitor;
-pub(crate) use network::{by_local_address, interface_number, network};
+pub(crate) use network::{WaysOut, by_local_address, interface_number, network, ways_out};
 pub(crate) use probe::{Answer, PROBE_PATIENCE, Probe};
 pub(crate) use sockets::{Owner, Sockets};
 pub(crate) use wake::Wake;
@@ -147,6 +147,46 @@ impl Net {
         active.stop(multi)
     }
 
+    /// Takes a transfer out whose connection has been silent, so that it carries no other: it is closed at once, or, if other
+    /// transfers still wait on it, left by whatever starts from now on.
+    pub(crate) fn stop_and_leave<H: Transfer>(&self, active: Active<H>) -> Option<Easy<H>> {
+        let (lane, socket) = (active.lane(), active.connection().socket());
+        active.forbid_reuse(true);
+        let easy = self.stop(active)?;
+        easy.forbid_reuse(false);
+        if socket.is_some_and(|socket| self.sockets.heard(socket).is_some()) {
+            self.leave_connections_of(lane);
+        }
+        Some(easy)
+    }
+
+    /// When something last came over a transfer's connection, if it has one.
+    pub(crate) fn heard(&self, connection: Connection) -> Option<Duration> {
+        self.sockets.heard(connection.socket()?)
+    }
+
+    /// Closes every idle connection, and lets nothing that starts from now on use those that are busy.
+    pub(crate) fn leave_connections(&self) {
+        Lane::ALL.into_iter().for_each(|lane| self.leave_connections_of(lane));
+    }
+
+    fn leave_connections_of(&self, lane: Lane) {
+        self.sockets.leave(lane);
+        self.forget(lane, sys::NETWORK_CHANGED_CLEAR_CONNECTIONS);
+    }
+
+    /// Forgets the addresses of all names, and which names have none: libcurl would not ask again for half a minute.
+    pub(crate) fn forget_names(&self) {
+        Lane::ALL.into_iter().for_each(|lane| self.forget(lane, sys::NETWORK_CHANGED_CLEAR_NAMES));
+    }
+
+    fn forget(&self, lane: Lane, what: std::ffi::c_long) {
+        if let Some(multi) = self.lane(lane) {
+            // SAFETY: the handle is live, and libcurl is not calling back.
+            unsafe { sys::multi_long(multi.raw(), sys::MOPT_NETWORK_CHANGED, what) };
+        }
+    }
+
     /// Runs libcurl's timer if it is due, which also starts what was just added.
     pub(crate) fn run_timer(&self) {
         // Bounded, since a timer of 0 can follow another; what is left comes in the worker's next turn.
@@ -163,21 +203,28 @@ impl Net {
         self.sockets.timer()
     }
 
-    /// Sleeps until a socket is ready, the worker is woken, or the deadline comes; then lets libcurl act.
-    pub(crate) fn wait(&mut self, wake: &Wake, deadline: Option<Instant>) -> io::Result<()> {
+    /// Sleeps until a socket is ready, the worker is woken, or the deadline comes; then lets libcurl act. `woken` tells the
+    /// time in between, so that what libcurl calls back happens then and not when the sleep began.
+    pub(crate) fn wait(
+        &mut self,
+        wake: &Wake,
+        deadline: Option<Instant>,
+        woken: impl FnOnce() -> Duration,
+    ) -> io::Result<()> {
         match wake.poller.wait(&mut self.ready, deadline) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
         wake.set_sleeping(false);
+        let now = woken();
         for Ready { place, interest } in self.ready.iter().copied() {
             if let Some(monitor) = self.monitor.as_ref().filter(|monitor| monitor.place() == Some(place)) {
                 monitor.drain();
                 self.network_changed = true;
                 continue;
             }
-            if let Some(multi) = self.sockets.wanted(place).and_then(|lane| self.lane(lane)) {
+            if let Some(multi) = self.sockets.wanted(place, interest.read, now).and_then(|lane| self.lane(lane)) {
                 let mut events = Events::new();
                 events.input(interest.read).output(interest.write);
                 #[cfg(unix)]

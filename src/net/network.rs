@@ -12,9 +12,16 @@ use crate::event::Network;
 const OUTSIDE: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))];
 
+/// The addresses by which packets leave the machine, of each family. On another network they are others.
+pub(crate) type WaysOut = [Option<IpAddr>; OUTSIDE.len()];
+
+pub(crate) fn ways_out() -> WaysOut {
+    OUTSIDE.map(local_address)
+}
+
 /// The machine's network as a whole: whether there is a way out, and by what.
-pub(crate) fn network() -> Network {
-    let mut ways = OUTSIDE.into_iter().filter_map(local_address).map(by_local_address);
+pub(crate) fn network(ways: &WaysOut) -> Network {
+    let mut ways = ways.iter().flatten().map(|way| by_local_address(*way));
     ways.find(|network| network.reachable).unwrap_or_default()
 }
 

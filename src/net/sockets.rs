@@ -29,6 +29,10 @@ struct Entry {
     owner: Option<Owner>,
     /// It was not opened by us, and since libcurl last wanted something of it, it may have been closed without notice.
     doubtful: bool,
+    /// When something last came, by the clock of whoever waits.
+    heard: Duration,
+    /// Its connection takes no more transfers, so that it no longer counts among its owner's.
+    left: bool,
 }
 
 /// The queue that a connection was opened for.
@@ -59,6 +63,15 @@ fn place(socket: Socket) -> Option<usize> {
 }
 
 impl Table {
+    fn one_less(&mut self, owner: Owner) {
+        let open = self.open.get(&owner).map_or(0, |open| open.saturating_sub(1));
+        if open == 0 {
+            self.open.remove(&owner);
+        } else {
+            self.open.insert(owner, open);
+        }
+    }
+
     fn entry(&mut self, place: usize) -> &mut Entry {
         if place >= self.entries.len() {
             self.entries.resize(place + 1, Entry::default());
@@ -83,9 +96,22 @@ impl Sockets {
         }
     }
 
-    /// How many sockets are open for an owner.
+    /// How many sockets are open for an owner whose connections take transfers.
     pub(crate) fn open(&self, owner: Owner) -> u32 {
         self.table.lock().open.get(&owner).copied().unwrap_or(0)
+    }
+
+    /// No connection of a multi handle takes any more transfers.
+    pub(super) fn leave(&self, lane: Lane) {
+        let mut table = self.table.lock();
+        let mut left = Vec::new();
+        for entry in table.entries.iter_mut().filter(|entry| entry.lane == lane && !entry.left) {
+            if let Some(owner) = entry.owner {
+                entry.left = true;
+                left.push(owner);
+            }
+        }
+        left.into_iter().for_each(|owner| table.one_less(owner));
     }
 
     /// How many sockets are open in all.
@@ -100,11 +126,8 @@ impl Sockets {
         let entry = std::mem::take(table.entry(place));
         if let Some(owner) = entry.owner {
             self.count.fetch_sub(1, Ordering::Relaxed);
-            let left = table.open.get(&owner).map_or(0, |open| open.saturating_sub(1));
-            if left == 0 {
-                table.open.remove(&owner);
-            } else {
-                table.open.insert(owner, left);
+            if !entry.left {
+                table.one_less(owner);
             }
         }
         drop(table);
@@ -150,10 +173,20 @@ impl Sockets {
         let _ = self.poller.forget(place);
     }
 
+    /// When something last came on an open socket; `None` for one that is closed.
+    pub(super) fn heard(&self, socket: Socket) -> Option<Duration> {
+        let mut table = self.table.lock();
+        let entry = table.entry(place(socket)?);
+        entry.owner.map(|_| entry.heard)
+    }
+
     /// Who wants to hear of a socket that is ready; one of which nobody wants anything is taken out.
-    pub(super) fn wanted(&self, place: usize) -> Option<Lane> {
+    pub(super) fn wanted(&self, place: usize, has_come: bool, now: Duration) -> Option<Lane> {
         let mut table = self.table.lock();
         let entry = table.entry(place);
+        if has_come {
+            entry.heard = now;
+        }
         if !entry.wanted.none() {
             return Some(entry.lane);
         }

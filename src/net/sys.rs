@@ -21,6 +21,10 @@ pub(super) const OPT_PROTOCOLS_STR: CURLoption = 10_318;
 
 /// Leave name-lookup threads behind in place of joining them.
 pub(super) const MOPT_QUICK_EXIT: CURLMoption = 21;
+/// Forget what is known of the network, as these bits say.
+pub(super) const MOPT_NETWORK_CHANGED: CURLMoption = 17;
+pub(super) const NETWORK_CHANGED_CLEAR_CONNECTIONS: c_long = 1 << 1;
+pub(super) const NETWORK_CHANGED_CLEAR_NAMES: c_long = 1 << 2;
 
 const INFO_OFF_T: CURLINFO = 0x60_0000;
 const INFO_LONG: CURLINFO = 0x20_0000;
@@ -151,12 +155,7 @@ impl Raw {
 
     /// Looks whether there is a byte to read on the handle's connection, without taking it; `None` if it has none.
     pub(super) fn peek(self) -> Option<std::io::Result<usize>> {
-        let mut socket: curl_sys::curl_socket_t = curl_sys::CURL_SOCKET_BAD;
-        // SAFETY: the handle is live, and the info writes a socket.
-        let code = unsafe { curl_sys::curl_easy_getinfo(self.0, INFO_ACTIVESOCKET, &raw mut socket) };
-        if code != curl_sys::CURLE_OK || socket == curl_sys::CURL_SOCKET_BAD {
-            return None;
-        }
+        let socket = self.socket()?;
         #[cfg(unix)]
         // SAFETY: libcurl holds the socket open during this call.
         let socket = unsafe { std::os::fd::BorrowedFd::borrow_raw(socket) };
@@ -165,6 +164,20 @@ impl Raw {
         let socket = unsafe { std::os::windows::io::BorrowedSocket::borrow_raw(socket as u64) };
         let mut byte = [std::mem::MaybeUninit::uninit()];
         Some(socket2::SockRef::from(&socket).peek(&mut byte))
+    }
+
+    /// Whether the connection is closed once the transfer is over, rather than kept for another.
+    pub(super) fn forbid_reuse(self, forbid: bool) {
+        // libcurl refuses no value of it.
+        let _ = self.long(curl_sys::CURLOPT_FORBID_REUSE, forbid.into());
+    }
+
+    /// The socket of the connection, if there is one.
+    pub(super) fn socket(self) -> Option<curl_sys::curl_socket_t> {
+        let mut socket: curl_sys::curl_socket_t = curl_sys::CURL_SOCKET_BAD;
+        // SAFETY: the handle is live, and the info writes a socket.
+        let code = unsafe { curl_sys::curl_easy_getinfo(self.0, INFO_ACTIVESOCKET, &raw mut socket) };
+        (code == curl_sys::CURLE_OK && socket != curl_sys::CURL_SOCKET_BAD).then_some(socket)
     }
 
     /// Pauses and unpauses: the directions in `mask` are paused, others go on.

@@ -61,6 +61,8 @@ use url::Url;
 
 /// Commands taken before transfers get their turn again.
 const COMMANDS_A_TURN: usize = 4096;
+/// How long a connection has to be silent before it carries no more requests after one is cancelled or out of time on it.
+const DOUBTFUL_SILENCE: Duration = Duration::from_secs(5);
 /// How many connections a host that speaks HTTP/2 may have.
 const MAX_HTTP2_CONNECTIONS: u32 = 2;
 /// How long a request that has failed or was stopped waits for the disk to let go of its file, and one that the cache may answer
@@ -217,6 +219,10 @@ struct Worker {
     mocks: Mocks,
     /// When the machine's network is looked at again.
     network_due: Option<Duration>,
+    /// By which addresses packets left the machine when it was last looked at.
+    ways_out: net::WaysOut,
+    /// When connections have been idle for long enough to be closed, if nothing is under way.
+    idle_until: Option<Duration>,
     /// Jobs in the table, and those of them that wait for their next attempt or are paused.
     live: u32,
     resting: u32,
@@ -285,6 +291,8 @@ impl Worker {
             cache,
             mocks: Mocks::default(),
             network_due: Some(Duration::ZERO),
+            ways_out: net::ways_out(),
+            idle_until: None,
             clock: Clock { start: Instant::now(), stopped: Duration::ZERO, suspended: None },
             live: 0,
             resting: 0,
@@ -304,8 +312,8 @@ impl Worker {
 
     /// One turn after another, until told to shut down.
     fn run(&mut self) {
+        self.outlet.now.set(self.clock.now());
         loop {
-            self.outlet.now.set(self.clock.now());
             // What responses have set counts before what the program says of it.
             self.take_notices();
             if !self.take_commands() {
@@ -317,6 +325,7 @@ impl Worker {
             self.feed_starved();
             self.feed_limited();
             self.look_at_network();
+            self.close_idle_connections();
             self.net.run_timer();
             let noticed = self.take_notices();
             let finished = self.finish_transfers();
@@ -324,8 +333,8 @@ impl Worker {
             self.publish();
             self.outlet.events.announce();
             self.take_returned();
-            if !noticed && !finished {
-                self.sleep();
+            if noticed || finished || !self.sleep() {
+                self.outlet.now.set(self.clock.now());
             }
         }
     }
@@ -338,8 +347,9 @@ impl Worker {
         self.outlet.suspended.get()
     }
 
-    /// Sleeps until a socket, a deadline or another thread wants something.
-    fn sleep(&mut self) {
+    /// Sleeps until a socket, a deadline or another thread wants something, and notes the time when it wakes; `false` if
+    /// something was wanted already.
+    fn sleep(&mut self) -> bool {
         self.wake.set_sleeping(true);
         // Whatever came before that was not announced: look once more.
         let room = !self.suspended()
@@ -347,13 +357,14 @@ impl Worker {
         let returned = self.outlet.events.has_much_returned();
         if !self.commands.is_empty() || room || returned || self.wake.is_closing() {
             self.wake.set_sleeping(false);
-            return;
+            return false;
         }
         let ours = [
             self.deadlines.next(),
             self.cookies.save_at(),
             self.watches.next(),
             self.network_due,
+            self.idle_until,
             self.outlet.lines.borrow().due(),
             self.receive_meter.due(),
             self.send_meter.due(),
@@ -361,11 +372,18 @@ impl Worker {
         let ours = ours.into_iter().flatten().min().filter(|_| !self.suspended());
         let ours = ours.and_then(|at| self.clock.instant(at));
         let deadline = [ours, self.net.timer(), self.outlet.disk.watch()].into_iter().flatten().min();
-        if self.net.wait(&self.wake, deadline).is_err() {
+        let (clock, now) = (&self.clock, &self.outlet.now);
+        let woken = || {
+            now.set(clock.now());
+            now.get()
+        };
+        if self.net.wait(&self.wake, deadline, woken).is_err() {
             // The kernel is out of something. Go on by time alone rather than spin or stop.
             self.wake.set_sleeping(false);
             std::thread::sleep(Duration::from_millis(10));
+            return false;
         }
+        true
     }
 
     /// Measures how fast bodies come and go.
@@ -616,7 +634,8 @@ impl Worker {
         for reply in std::mem::take(&mut self.held) {
             self.take_reply(reply);
         }
-        // Meanwhile the machine may have gone elsewhere.
+        // Meanwhile the machine may have gone elsewhere, and routers have forgotten it.
+        self.start_afresh();
         self.network_due = Some(now);
     }
 
@@ -727,7 +746,11 @@ impl Worker {
             // Where nothing tells of changes, they are looked for.
             let again = self.config.reachability_interval.duration().filter(|_| !self.net.hears_of_changes());
             self.network_due = again.and_then(|interval| now.checked_add(interval));
-            self.counters.network.store(net::network().flags(), Ordering::Relaxed);
+            let ways_out = net::ways_out();
+            if std::mem::replace(&mut self.ways_out, ways_out) != ways_out {
+                self.start_afresh();
+            }
+            self.counters.network.store(net::network(&ways_out).flags(), Ordering::Relaxed);
             for probe in self.watches.network_changed(now) {
                 self.net.end_probe(probe, None);
             }
@@ -737,6 +760,25 @@ impl Worker {
                 self.probe_answered(id, Probed::Nothing);
             } else if let Ok(probe) = self.net.probe(&self.setup, &name, port, probe_token(id)) {
                 self.watches.started(id, probe);
+            }
+        }
+    }
+
+    /// The machine may be on another network: connections and addresses of before may lead nowhere.
+    fn start_afresh(&self) {
+        self.net.leave_connections();
+        self.net.forget_names();
+    }
+
+    /// Closes connections that nothing will use any more, so that a program at rest keeps none open.
+    fn close_idle_connections(&mut self) {
+        if self.live > 0 || self.net.sockets().count() == 0 {
+            self.idle_until = None;
+        } else if let Some(most) = self.config.max_connection_idle.duration() {
+            let until = *self.idle_until.get_or_insert(self.now().saturating_add(most));
+            if until <= self.now() {
+                self.idle_until = None;
+                self.net.leave_connections();
             }
         }
     }
@@ -1116,6 +1158,18 @@ impl Worker {
         any
     }
 
+    /// Whether a transfer that is being stopped has waited for its connection in vain: nothing has come over that, for this or
+    /// any other transfer, since something of this one went or came, for long enough to doubt the connection.
+    fn was_silent(&self, active: &Active<Exchange>) -> bool {
+        let flow = active.handler_ref().flow.as_ref();
+        let Some(flow) = flow.filter(|flow| flow.connected && !flow.waits()) else { return false };
+        let limit = matches!(&flow.failure, Some(failure) if failure.kind == ErrorKind::Stalled)
+            || (flow.status == 0 && matches!(&flow.failure, Some(failure) if failure.kind == ErrorKind::Timeout));
+        let silent = self.now().saturating_sub(flow.last_activity);
+        (limit || silent >= DOUBTFUL_SILENCE)
+            && self.net.heard(active.connection()).is_some_and(|heard| heard <= flow.last_activity)
+    }
+
     /// Takes a job's transfer from libcurl and decides what comes next. `code` is libcurl's, or `None` if the transfer was
     /// stopped, for the reason in its flow.
     fn transfer_ended(&mut self, mut job: Box<Job>, code: Option<curl_sys::CURLcode>) {
@@ -1127,7 +1181,12 @@ impl Worker {
                 return self.put(job);
             }
         };
-        let Some(mut easy) = self.net.stop(active) else {
+        let stopped = if code.is_none() && self.was_silent(&active) {
+            self.net.stop_and_leave(active)
+        } else {
+            self.net.stop(active)
+        };
+        let Some(mut easy) = stopped else {
             self.outlet.to_disk(Op::Close(job.key()));
             let failure = Failure::new(ErrorKind::Internal, "libcurl did not give a transfer back");
             return self.let_go(job, failure);
@@ -1164,6 +1223,9 @@ impl Worker {
                     // libcurl has closed that connection, so this comes to an end.
                     self.give_back(easy);
                     return self.try_again(job, &mut flow);
+                }
+                if matches!(code, curl_sys::CURLE_COULDNT_RESOLVE_HOST | curl_sys::CURLE_COULDNT_RESOLVE_PROXY) {
+                    self.net.forget_names();
                 }
                 let mut failure = net::explain(&mut easy, code, job.origin(), flow.reached());
                 if let (curl_sys::CURLE_COULDNT_CONNECT, Some(why)) = (code, flow.no_socket.take()) {

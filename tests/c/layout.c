@@ -95,7 +95,7 @@ static void check_layouts(void)
     AT(sortie_client_config, reserved, 244);
     AT(sortie_client_config, min_bytes_per_second, 248);
     AT(sortie_client_config, min_speed_period_ms, 256);
-    AT(sortie_client_config, reserved_speed, 260);
+    AT(sortie_client_config, max_connection_idle_ms, 260);
 
     CHECK(sizeof(sortie_request_desc) >= 264);
     AT(sortie_request_desc, struct_size, 0);

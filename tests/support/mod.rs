@@ -132,6 +132,8 @@ pub struct Setup {
     pub trace_level: u32,
     pub min_bytes_per_second: u64,
     pub min_speed_period_ms: u32,
+    pub keep_alive_interval_ms: u32,
+    pub max_connection_idle_ms: u32,
 }
 
 impl Default for Setup {
@@ -173,6 +175,8 @@ impl Default for Setup {
             trace_level: 0,
             min_bytes_per_second: 0,
             min_speed_period_ms: 0,
+            keep_alive_interval_ms: 0,
+            max_connection_idle_ms: 0,
         }
     }
 }
@@ -254,6 +258,8 @@ impl Setup {
         config.max_send_bytes_per_second = self.send_rate;
         config.min_bytes_per_second = self.min_bytes_per_second;
         config.min_speed_period_ms = self.min_speed_period_ms;
+        config.keep_alive_interval_ms = self.keep_alive_interval_ms;
+        config.max_connection_idle_ms = self.max_connection_idle_ms;
         config.trace_level = self.trace_level;
         create_raw(&config)
     }
