@@ -398,6 +398,16 @@ impl Producer {
         self.common.slots.free(watch);
     }
 
+    /// Claims an id for a request that no event tells of; `None` if as many as allowed are live.
+    pub(crate) fn claim(&self) -> Option<RequestId> {
+        self.common.slots.claim()
+    }
+
+    /// Ends such a request.
+    pub(crate) fn give_up(&self, request: RequestId) {
+        self.common.slots.release(request);
+    }
+
     /// Notes what a watch has found, and queues an event unless one is on its way already.
     pub(crate) fn reachability(&self, watch: RequestId, user_data: u64, host: Text, network: Network) {
         let Some(slot) = self.common.slots.get(watch) else { return };

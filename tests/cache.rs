@@ -53,6 +53,14 @@ fn server() -> Server {
         .start()
 }
 
+/// Waits until nothing is waiting or running, what is asked in the background included.
+fn await_idle(host: &Host) {
+    until("the end of all requests", || {
+        let stats = host.stats();
+        stats.active + stats.waiting == 0
+    });
+}
+
 const HIT: u32 = SORTIE_EVENT_FROM_CACHE;
 
 /// Body and flags of a whole response.
@@ -169,15 +177,183 @@ fn what_must_not_be_kept_is_not() {
 
 #[test]
 fn vary_tells_variants_apart() {
+    let folder = Folder::new();
+    for setup in [Setup { max_memory_cache_bytes: 10 << 20, ..Setup::default() }, keeping(&folder)] {
+        let (server, host) = (server(), setup.start());
+        let request = Req::get(server.url("/c?cc=max-age=60&Vary=Accept-Language"));
+        let of = |language: &str| request.clone().header("Accept-Language", language);
+        assert_eq!(answer(&host, &of("de")), told("1", 0));
+        assert_eq!(answer(&host, &request.clone().header("accept-language", "fr")), told("2", 0));
+        assert_eq!(answer(&host, &of("de")), told("1", HIT));
+        assert_eq!(answer(&host, &of("fr")), told("2", HIT));
+        assert_eq!(answer(&host, &of("de").header("X-Other", "1")), told("1", HIT));
+        assert_eq!(answer(&host, &of("de").header("Accept-Encoding", "identity")), told("3", 0));
+        // Written otherwise, but the same.
+        assert_eq!(answer(&host, &of("DE, en;q=0.5")), told("4", 0));
+        assert_eq!(answer(&host, &of("de,en;q=0.5")), told("4", HIT));
+        assert_eq!(answer(&host, &of("de").header("Accept-Language", "en;q=0.5")), told("4", HIT));
+        // The one that was used longest ago makes room for a fifth.
+        assert_eq!(answer(&host, &of("it")), told("5", 0));
+        assert_eq!(answer(&host, &of("de")), told("1", HIT));
+        assert_eq!(answer(&host, &of("fr")), told("6", 0));
+        host.fetch(&Req::new("POST", server.url("/c?cc=max-age=60&Vary=Accept-Language"))).ok(200);
+        assert_eq!(answer(&host, &of("de")), told("8", 0), "a change makes all of them void");
+        assert_eq!(answer(&host, &of("fr")), told("9", 0));
+        host.destroy();
+    }
+}
+
+#[test]
+fn variants_outlive_the_client() {
+    let (server, folder) = (server(), Folder::new());
+    let request = Req::get(server.url("/c?cc=max-age=60&Vary=X"));
+    let of = |value: &str| request.clone().header("X", value);
+    let host = keeping(&folder).start();
+    for (number, value) in ["a", "b", "c", "d"].into_iter().enumerate() {
+        assert_eq!(answer(&host, &of(value)), told(&(number + 1).to_string(), 0));
+    }
+    await_entries(&folder, 4);
+    drop(host);
+    let host = keeping(&folder).start();
+    for (number, value) in ["a", "b", "c", "d"].into_iter().enumerate() {
+        assert_eq!(answer(&host, &of(value)), told(&(number + 1).to_string(), HIT));
+    }
+}
+
+#[test]
+fn requests_and_responses_say_what_the_cache_may_do() {
     let (server, host) = (server(), remembering());
-    let request = Req::get(server.url("/c?cc=max-age=60&Vary=Accept-Language"));
-    let german = request.clone().header("Accept-Language", "de");
-    assert_eq!(answer(&host, &german), told("1", 0));
-    assert_eq!(answer(&host, &german), told("1", HIT));
-    assert_eq!(answer(&host, &request.clone().header("accept-language", "fr")), told("2", 0));
-    assert_eq!(answer(&host, &german), told("3", 0), "one variant is kept");
-    assert_eq!(answer(&host, &german.clone().header("X-Other", "1")), told("3", HIT));
-    assert_eq!(answer(&host, &german.header("Accept-Encoding", "identity")), told("4", 0));
+    let url = |query: &str| Req::get(server.url(&format!("/c?{query}")));
+    let asking = |request: &Req, control: &str| request.clone().header("Cache-Control", control);
+    let fresh = url("cc=max-age=60");
+    let ended = host.fetch(&asking(&fresh, "only-if-cached"));
+    assert_eq!((ended.status, ended.text().len(), server.request_count()), (504, 0, 0));
+    assert_eq!(answer(&host, &asking(&fresh, "no-store")), told("1", 0));
+    assert_eq!(answer(&host, &fresh), told("2", 0), "that one was not kept");
+    assert_eq!(answer(&host, &asking(&fresh, "only-if-cached")), told("2", HIT));
+    assert_eq!(answer(&host, &asking(&fresh, "no-store")), told("3", 0), "nor is what is stored wanted");
+    assert_eq!(answer(&host, &fresh), told("2", HIT));
+
+    let understood = url("cc=max-age=60,no-store,must-understand");
+    assert_eq!(answer(&host, &understood), told("4", 0));
+    assert_eq!(answer(&host, &understood), told("4", HIT));
+    let some = url("cc=max-age=60,no-cache=%22X-Secret%22&X-Secret=1&X-Other=2");
+    assert_eq!(host.fetch(&some).header("X-Secret"), Some("1"));
+    let again = host.fetch(&some);
+    assert_eq!((again.flags, again.header("X-Secret"), again.header("X-Other")), (HIT, None, Some("2")));
+
+    let immutable = url("cc=max-age=60,immutable&ETag=%22a%22").cache_mode(SORTIE_CACHE_REVALIDATE);
+    assert_eq!(answer(&host, &immutable), told("6", 0));
+    assert_eq!(answer(&host, &immutable), told("6", HIT));
+}
+
+#[test]
+fn a_stale_response_answers_while_its_server_is_asked() {
+    let (server, host) = (server(), remembering());
+    for validator in ["", "&ETag=%22a%22"] {
+        host.clear_cache();
+        let stale = Req::get(server.url(&format!("/c?cc=max-age=0,stale-while-revalidate=60{validator}")));
+        let (first, asked) = (answer(&host, &stale), server.request_count());
+        let before = host.stats();
+        assert_eq!(answer(&host, &stale), told(&first.0, HIT), "at once");
+        assert!(server.wait_requests((asked + 1) as usize, DEADLINE));
+        // The request that nobody has made has ended once nothing is live.
+        await_idle(&host);
+        let after = host.stats();
+        assert_eq!((after.submitted, after.ended), (before.submitted + 1, before.ended + 1), "no event, no count");
+        let number = if validator.is_empty() { (asked + 1).to_string() } else { first.0.clone() };
+        assert_eq!(
+            answer(&host, &stale.clone().cache_mode(SORTIE_CACHE_ONLY_IF_CACHED)),
+            told(&number, HIT),
+            "brought up to date"
+        );
+        let again = host.fetch(&stale.clone().header("Cache-Control", "max-age=0"));
+        assert_ne!(again.flags, HIT, "who wants it newer waits");
+        await_idle(&host);
+    }
+    let must = Req::get(server.url("/c?cc=max-age=0,stale-while-revalidate=60,must-revalidate&ETag=%22a%22"));
+    host.fetch(&must).ok(200);
+    assert_eq!(host.fetch(&must).flags, FROM_CACHE_REVALIDATED);
+}
+
+#[test]
+fn what_is_asked_in_the_background_keeps_to_limits_and_ends_with_the_client() {
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let count = std::sync::atomic::AtomicU32::new(0);
+    let server = Server::builder()
+        .handler(move |_, conn| {
+            if count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) >= 20 {
+                // The client goes meanwhile.
+                let _ = held.lock().unwrap().recv();
+            }
+            let response = Response::new(200).header("Cache-Control", "max-age=0, stale-while-revalidate=60");
+            conn.send(&response.text("x")).map(Some)
+        })
+        .start();
+    let setup = Setup { max_memory_cache_bytes: 10 << 20, max_active: 2, ..Setup::default() };
+    let host = setup.start();
+    let request = |number: u32| Req::get(server.url(&format!("/{number}")));
+    (0..20).for_each(|number| drop(host.fetch(&request(number))));
+    host.suspend();
+    let ids: Vec<_> = (0..20).map(|number| host.submit(&request(number))).collect();
+    assert_eq!(server.request_count(), 20);
+    host.resume();
+    for id in ids {
+        assert_eq!(host.ended(id).ok(200).flags, HIT);
+        assert!(host.stats().active <= 2);
+    }
+    assert!(server.wait_requests(21 as usize, DEADLINE));
+    assert!(server.request_count() <= 22, "two at a time");
+    host.destroy();
+    drop(release);
+}
+
+#[test]
+fn caches_on_the_way_are_told_what_the_mode_is() {
+    let server = Server::builder()
+        .handler(|request, conn| {
+            let control = request.header("Cache-Control").unwrap_or("none").to_owned();
+            conn.send(&Response::new(200).header("Cache-Control", "max-age=60").text(control)).map(Some)
+        })
+        .start();
+    let host = remembering();
+    for (mode, said) in [
+        (SORTIE_CACHE_DEFAULT, "none"),
+        (SORTIE_CACHE_REVALIDATE, "max-age=0"),
+        (SORTIE_CACHE_RELOAD, "no-cache"),
+        (SORTIE_CACHE_NO_STORE, "none"),
+    ] {
+        let request = Req::get(server.url("/")).cache_mode(mode);
+        assert_eq!(host.fetch(&request).ok(200).text(), said);
+        assert_eq!(
+            host.fetch(&request.header("Cache-Control", "x")).ok(200).text(),
+            if mode == SORTIE_CACHE_DEFAULT { "none" } else { "x" }
+        );
+    }
+}
+
+#[test]
+fn no_form_of_a_date_makes_a_stale_response_fresh() {
+    let (server, host) = (server(), remembering());
+    for date in [
+        "SAT, 01 JAN 2000 00:00:00 GMT",
+        "Mon, 01 Jan 2000 00:00:00 GMT",
+        "Saturday, 01-Jan-00 00:00:00 gmt",
+        "Sat Jan  1 00:00:00 2000",
+    ] {
+        let date = date.replace(' ', "%20");
+        for query in [
+            format!("cc=max-age=60&Date={date}"),
+            format!("Expires={date}&ETag=%22a%22"),
+            format!("Last-Modified={date}&Date={date}"),
+        ] {
+            let request = Req::get(server.url(&format!("/c?{query}")));
+            assert_eq!(host.fetch(&request).flags & HIT, 0, "{query}");
+            let again = host.fetch(&request);
+            assert!(again.flags != HIT, "{query}");
+        }
+    }
 }
 
 #[test]
@@ -592,7 +768,7 @@ fn random_requests_are_answered_by_the_rules() {
         Setup { max_memory_cache_bytes: 50 << 20, flags: SORTIE_CLIENT_MOCKS_ONLY, ..Setup::default() }.start(),
         Random::new(seed()),
     );
-    let mut model: HashMap<u64, Kept> = HashMap::new();
+    let mut model: HashMap<u64, Vec<Kept>> = HashMap::new();
     for step in 0..1_500 {
         let page = random.below(6);
         let url = format!("http://x/{page}");
@@ -613,7 +789,8 @@ fn random_requests_are_answered_by_the_rules() {
             request = Req::new("PUT", &url).body("x").cache_mode(if mode == 4 { 0 } else { mode });
         }
         let plain = !unsafe_method && mode != SORTIE_CACHE_NO_STORE;
-        let usable = model.get(&page).filter(|kept| {
+        // Of several that fit, the newest, which stands last.
+        let usable = model.get(&page).into_iter().flatten().rfind(|kept| {
             let same = kept.language.is_none_or(|kept| kept == language);
             plain && mode != SORTIE_CACHE_RELOAD && same && !(authorized && kept.private)
         });
@@ -651,13 +828,16 @@ fn random_requests_are_answered_by_the_rules() {
         if unsafe_method {
             model.remove(&page);
         } else if plain && !served && !only {
-            let (old_body, old_etag) =
-                model.get(&page).map(|kept| (kept.body.clone(), kept.etag.clone())).unwrap_or_default();
-            model.remove(&page);
+            let (old_body, old_etag) = usable.map(|kept| (kept.body.clone(), kept.etag.clone())).unwrap_or_default();
+            let variants = model.entry(page).or_default();
             if storable {
                 let (body, etag) = if holds { (old_body, old_etag) } else { (body, etag) };
                 let fresh = control.starts_with("max-age=9999");
-                model.insert(page, Kept { body, etag, fresh, language: varies.then_some(language), private });
+                let language = varies.then_some(language);
+                variants.retain(|kept| kept.language != language);
+                variants.push(Kept { body, etag, fresh, language, private });
+            } else {
+                variants.clear();
             }
         }
     }

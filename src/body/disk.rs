@@ -106,7 +106,7 @@ pub(crate) enum Op {
     /// Close a file that was read.
     Close(Key),
     /// Read what the cache has stored.
-    Recall(Key, PathBuf),
+    Recall(Key, Vec<PathBuf>),
     /// Write what the cache stores.
     Keep(PathBuf, Arc<Entry>, OnItsWay),
     /// Note that the cache has used this.
@@ -144,8 +144,8 @@ pub(crate) enum Outcome {
     Compressed(Vec<u8>),
     /// Bytes from this offset. Fewer than asked for: the file ended there.
     Chunk(u64, Vec<u8>),
-    /// What the cache had stored, if it is there and whole.
-    Recalled(Option<Arc<Entry>>),
+    /// What the cache had stored where, if it is there and whole.
+    Recalled(Vec<(PathBuf, Option<Arc<Entry>>)>),
     /// The small file is replaced.
     Saved,
     /// What the cache was to store here is not there.
@@ -192,7 +192,8 @@ impl Op {
             | Op::Open(_, location, _)
             | Op::OpenCompressed(_, location, ..) => location.folder(),
             Op::OpenForm(_, pieces) => pieces.iter().find_map(Piece::file).and_then(Location::folder),
-            Op::Recall(_, path) | Op::Keep(path, ..) | Op::Touch(path) | Op::Save(path, _) => path.parent(),
+            Op::Recall(_, paths) => paths.first().and_then(|path| path.parent()),
+            Op::Keep(path, ..) | Op::Touch(path) | Op::Save(path, _) => path.parent(),
             _ => None,
         }?;
         let mut hasher = DefaultHasher::new();
@@ -381,8 +382,8 @@ impl Work {
             | Op::Prepare(_, location, ..)
             | Op::Open(_, location, _)
             | Op::OpenCompressed(_, location, ..) => hold::pass(&location.full()),
-            Op::Recall(_, path) | Op::Keep(path, ..) | Op::Touch(path) | Op::Save(path, _) => hold::pass(path),
-            Op::Forget(paths) => paths.iter().for_each(|path| hold::pass(path)),
+            Op::Keep(path, ..) | Op::Touch(path) | Op::Save(path, _) => hold::pass(path),
+            Op::Recall(_, paths) | Op::Forget(paths) => paths.iter().for_each(|path| hold::pass(path)),
             Op::OpenForm(_, pieces) => {
                 pieces.iter().filter_map(Piece::file).for_each(|location| hold::pass(&location.full()));
             }
@@ -497,7 +498,13 @@ impl Work {
                 self.compressing.remove(&key);
                 None
             }
-            Op::Recall(_, path) => Some(Outcome::Recalled(folder::recall(&path))),
+            Op::Recall(_, paths) => {
+                let read = |path: PathBuf| {
+                    let entry = folder::recall(&path);
+                    (path, entry)
+                };
+                Some(Outcome::Recalled(paths.into_iter().map(read).collect()))
+            }
             Op::Keep(path, entry, _on_its_way) => {
                 let kept = folder::keep(&path, &entry);
                 (!kept).then_some(Outcome::NotKept(path))

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use flate2::Crc;
 
 use super::rules::{self, Asked, Control, Times};
-use crate::headers::Headers;
+use crate::headers::{Headers, status_of};
+use crate::request::is_token;
 
 /// What each file begins with.
 pub(super) const MARK: &[u8; 8] = b"SORTIEC1";
@@ -39,6 +40,19 @@ impl PartialEq for Lines {
 impl Eq for Lines {}
 
 impl Entry {
+    /// The answer to a request that takes nothing but what is stored, where nothing is (RFC 9111, section 5.2.1.7).
+    pub(crate) fn timeout(url: &str, now: u64) -> Entry {
+        let mut head = Headers::new();
+        head.begin("HTTP/1.1 504 Gateway Timeout");
+        let (times, body) = (Times { requested: now, responded: now }, Arc::default());
+        Entry { url: url.to_owned(), times, compression: false, variant: 0, status: 504, head: Lines(head), body }
+    }
+
+    /// Whether it never changes while it is fresh (RFC 8246).
+    pub(crate) fn is_immutable(&self) -> bool {
+        Control::of(self.headers().iter()).immutable
+    }
+
     pub(crate) fn headers(&self) -> &Headers {
         &self.head.0
     }
@@ -50,6 +64,10 @@ impl Entry {
 
     pub(crate) fn is_fresh_for(&self, asked: &Control, now: u64) -> bool {
         rules::is_fresh_for(asked, self.status, self.headers(), self.times, now)
+    }
+
+    pub(crate) fn is_good_meanwhile(&self, asked: &Control, now: u64) -> bool {
+        rules::is_good_meanwhile(asked, self.status, self.headers(), self.times, now)
     }
 
     pub(crate) fn is_good_for_errors(&self, asked: &Control, now: u64) -> bool {
@@ -103,7 +121,8 @@ impl Entry {
         bytes
     }
 
-    /// What `encode` made; `None` if a bit of it is not as it was.
+    /// What `encode` made; `None` if a bit of it is not as it was, or if it says what no response from the network could: the
+    /// checksum tells of accidents, not of who has written the file.
     pub(super) fn decode(bytes: &[u8]) -> Option<Entry> {
         let number = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
         if !bytes.starts_with(MARK) || number(8)? != checksum(bytes.get(12..)?) {
@@ -116,12 +135,25 @@ impl Entry {
         let mut numbers = numbers.split(' ').map(str::parse::<u64>);
         let mut next = || numbers.next()?.ok();
         let times = Times { requested: next()?, responded: next()? };
-        let (compression, variant, status) = (next()? != 0, next()?, u16::try_from(next()?).ok()?);
+        let (compression, variant, status) = (next()?, next()?, u16::try_from(next()?).ok()?);
+        let compression = [false, true].get(usize::try_from(compression).ok()?).copied()?;
+        let is_text = |text: &[u8]| !text.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t');
+        let says_so = status_of(status_line.as_bytes()) == Some(status) && is_text(status_line.as_bytes());
+        if numbers.next().is_some() || times.requested > times.responded || !says_so {
+            return None;
+        }
         let mut head = Headers::new();
         head.begin(status_line);
         for line in lines {
             let (name, value) = line.split_at(line.iter().position(|byte| *byte == b':')?);
-            head.push_bytes(std::str::from_utf8(name).ok()?, value.get(1..)?);
+            let (name, value) = (std::str::from_utf8(name).ok()?, value.get(1..)?);
+            if !is_token(name) || !is_text(value) || head.len() == Headers::MAX_FIELDS {
+                return None;
+            }
+            head.push_bytes(name, value);
+        }
+        if !rules::is_storable(status, &head, false) || rules::kept(&head).len() != head.len() {
+            return None;
         }
         let body = Arc::new(bytes.get(end..)?.to_vec());
         Some(Entry { url, times, compression, variant, status, head: Lines(head), body })
@@ -142,6 +174,7 @@ pub(super) mod tests {
         let mut head = Headers::new();
         head.begin("HTTP/1.1 200 OK");
         head.push("ETag", "\"ä: b\"");
+        head.push("Cache-Control", "max-age=9");
         head.push("Empty", "");
         head.push_bytes("Bytes", b"\xE4\xFF:");
         let times = Times { requested: 5, responded: 7 };
@@ -157,6 +190,38 @@ pub(super) mod tests {
             assert_eq!(bytes.len() as u64, entry.size());
             assert_eq!(Entry::decode(&bytes), Some(entry));
         }
+    }
+
+    #[test]
+    fn what_no_response_could_say_is_none() {
+        let good = entry("http://x/", b"body");
+        let with = |change: &dyn Fn(&mut Entry)| {
+            let mut changed =
+                Entry { url: good.url.clone(), head: good.head.clone(), body: Arc::clone(&good.body), ..good };
+            change(&mut changed);
+            Entry::decode(&changed.encode())
+        };
+        assert!(with(&|_| {}).is_some());
+        let bad: [&dyn Fn(&mut Entry); 13] = [
+            &|entry| entry.status = 404,
+            &|entry| entry.head.0.begin("HTTP/1.1 200 OK\r"),
+            &|entry| entry.head.0.begin("ICY 200 OK"),
+            &|entry| entry.head.0.begin("HTTP/1.1 200 OK"),
+            &|entry| entry.times.requested = 8,
+            &|entry| entry.url.push('\n'),
+            &|entry| entry.head.0.push("X", "a\rb"),
+            &|entry| entry.head.0.push("X", "a\0b"),
+            &|entry| entry.head.0.push("X", "a\nb"),
+            &|entry| entry.head.0.push("X Y", "a"),
+            &|entry| entry.head.0.push("", "a"),
+            &|entry| entry.head.0.push("Set-Cookie", "a=1"),
+            &|entry| (0..=Headers::MAX_FIELDS).for_each(|_| entry.head.0.push("X", "a")),
+        ];
+        for (index, change) in bad.into_iter().enumerate() {
+            assert_eq!(with(change), None, "{index}");
+        }
+        let no_store = with(&|entry| entry.head.0.push("Cache-Control", "no-store"));
+        assert_eq!(no_store, None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::MAX_ENTRY;
 use super::entry::{Entry, MARK};
 use crate::body::disk::replace;
 use crate::body::part::PART_SUFFIX;
@@ -92,11 +93,15 @@ pub(crate) fn keep(path: &Path, entry: &Entry) -> bool {
     kept
 }
 
-/// Reads an entry; `None` if it is not there, or not whole. What is ours and not whole is removed.
+/// The largest file that can be one of ours: a body and its head.
+const MAX_FILE: u64 = MAX_ENTRY + (17 << 20);
+
+/// Reads an entry; `None` if it is not there, or not as we could have written it. What bears our mark and is not is removed.
 pub(crate) fn recall(path: &Path) -> Option<Arc<Entry>> {
     let mut bytes = Vec::new();
-    files::open_to_read(path, Links::Refuse).and_then(|mut file| file.read_to_end(&mut bytes)).ok()?;
-    let entry = Entry::decode(&bytes);
+    let file = files::open_to_read(path, Links::Refuse);
+    file.and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes)).ok()?;
+    let entry = Some(&bytes).filter(|bytes| bytes.len() as u64 <= MAX_FILE).and_then(|bytes| Entry::decode(bytes));
     if entry.is_none() && bytes.starts_with(MARK) {
         let _ = fs::remove_file(path);
     }

@@ -15,6 +15,7 @@ struct Item<V> {
     value: V,
     size: u64,
     used: u64,
+    put_in: u64,
 }
 
 impl<V> Lru<V> {
@@ -35,6 +36,25 @@ impl<V> Lru<V> {
         self.items.contains_key(&key)
     }
 
+    /// A value, which does not count as used.
+    pub(super) fn peek(&self, key: u64) -> Option<&V> {
+        self.items.get(&key).map(|item| &item.value)
+    }
+
+    pub(super) fn peek_mut(&mut self, key: u64) -> Option<&mut V> {
+        self.items.get_mut(&key).map(|item| &mut item.value)
+    }
+
+    /// When a value was put in, by the same count as below.
+    pub(super) fn put_in(&self, key: u64) -> Option<u64> {
+        self.items.get(&key).map(|item| item.put_in)
+    }
+
+    /// When a value was used last, as a count of uses.
+    pub(super) fn last_use(&self, key: u64) -> Option<u64> {
+        self.items.get(&key).map(|item| item.used)
+    }
+
     /// Uses a value.
     pub(super) fn get(&mut self, key: u64) -> Option<&mut V> {
         self.uses += 1;
@@ -49,7 +69,7 @@ impl<V> Lru<V> {
     pub(super) fn insert(&mut self, key: u64, size: u64, value: V) -> Vec<u64> {
         self.remove(key);
         self.uses += 1;
-        self.items.insert(key, Item { value, size, used: self.uses });
+        self.items.insert(key, Item { value, size, used: self.uses, put_in: self.uses });
         self.order.insert(self.uses, key);
         self.bytes += size;
         let mut gone = Vec::new();

@@ -19,11 +19,16 @@ use entry::Entry;
 use lru::Lru;
 
 /// The largest body that is kept: it is held in memory until it is whole.
-const MAX_ENTRY: u64 = 32 << 20;
+pub(crate) const MAX_ENTRY: u64 = 32 << 20;
 /// What a file takes up on disk is a multiple of this, with most file systems.
 const BLOCK: u64 = 4096;
 /// Of how many URLs it is remembered that they were made void.
 const MAX_VOIDED: usize = 256;
+/// How many variants of a URL are kept, as `Vary` tells them apart.
+const MAX_VARIANTS: u64 = 4;
+/// How much of bodies that are coming may be held at a time to be stored when they are whole, in bytes; a response that comes
+/// beyond that is not stored.
+const MAX_RECORDED: u64 = MAX_ENTRY;
 /// How often it is noted on disk that an entry is in use, in milliseconds.
 const TOUCH_EVERY: u64 = 60_000;
 
@@ -51,11 +56,62 @@ impl Drop for OnItsWay {
     }
 }
 
+/// The bytes of one response that are held until it is whole, counted with those of all others.
+pub(crate) struct Recorded {
+    bytes: Vec<u8>,
+    all: Arc<AtomicU64>,
+}
+
+impl Recorded {
+    /// Adds bytes, unless all would become too many together or memory fails; `false` if so.
+    pub(crate) fn add(&mut self, bytes: &[u8]) -> bool {
+        let count = bytes.len() as u64;
+        let fits = self.all.load(Ordering::Relaxed).saturating_add(count) <= MAX_RECORDED;
+        if !fits || self.bytes.try_reserve(bytes.len()).is_err() {
+            return false;
+        }
+        self.all.fetch_add(count, Ordering::Relaxed);
+        self.bytes.extend_from_slice(bytes);
+        true
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Takes the bytes out; they are counted where they go to.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        self.all.fetch_sub(self.bytes.len() as u64, Ordering::Relaxed);
+        std::mem::take(&mut self.bytes)
+    }
+}
+
+impl Drop for Recorded {
+    fn drop(&mut self) {
+        self.take();
+    }
+}
+
+/// What is known of a file.
+struct OnDisk {
+    /// When it was noted there that it was used.
+    touched: u64,
+    /// Which variant it is; `None` until it has been read.
+    variant: Option<Variant>,
+}
+
+/// The same request headers lead to the same variant.
+type Variant = (u64, bool);
+
+fn variant(entry: &Entry) -> Variant {
+    (entry.variant, entry.compression)
+}
+
 /// What is stored, used last in memory, and on disk by name alone.
 pub(crate) struct Cache {
     memory: Lru<Arc<Entry>>,
-    /// When it was noted on disk that it was used.
-    disk: Lru<u64>,
+    disk: Lru<OnDisk>,
+    recorded: Arc<AtomicU64>,
     folder: Option<PathBuf>,
     on_its_way: Arc<AtomicU64>,
     is_on: bool,
@@ -76,6 +132,12 @@ fn key(url: &Url) -> u64 {
     hasher.finish()
 }
 
+/// What its variants are stored under.
+fn keys(url: &Url) -> impl Iterator<Item = u64> {
+    let first = key(url);
+    (0..MAX_VARIANTS).map(move |number| first.wrapping_add(number))
+}
+
 /// How much of a disk a file of this size takes up.
 fn on_disk(size: u64) -> u64 {
     size.checked_next_multiple_of(BLOCK).unwrap_or(u64::MAX)
@@ -91,12 +153,27 @@ impl Cache {
     ) -> (Cache, Vec<PathBuf>) {
         let is_on = memory_limit > 0 || folder.is_some();
         let mut disk = Lru::new(disk_limit);
-        let gone: Vec<u64> = files.iter().flat_map(|(key, size)| disk.insert(*key, on_disk(*size), 0)).collect();
+        let gone: Vec<u64> = files
+            .iter()
+            .flat_map(|(key, size)| disk.insert(*key, on_disk(*size), OnDisk { touched: 0, variant: None }))
+            .collect();
         let memory = Lru::new(memory_limit);
-        let (voided, on_its_way) = Default::default();
+        let (voided, on_its_way, recorded) = Default::default();
         let (epoch, all_void, hits, revalidated, misses) = Default::default();
-        let cache =
-            Cache { memory, disk, folder, on_its_way, is_on, epoch, voided, all_void, hits, revalidated, misses };
+        let cache = Cache {
+            memory,
+            disk,
+            recorded,
+            folder,
+            on_its_way,
+            is_on,
+            epoch,
+            voided,
+            all_void,
+            hits,
+            revalidated,
+            misses,
+        };
         let gone = gone.into_iter().filter_map(|key| cache.path(key)).collect();
         (cache, gone)
     }
@@ -129,35 +206,81 @@ impl Cache {
         self.folder.as_ref().map(|folder| folder::path(folder, key))
     }
 
-    /// Where what is stored for a URL has to be read from first.
-    pub(crate) fn lies_at(&self, url: &Url) -> Option<PathBuf> {
-        let key = key(url);
-        self.path(key).filter(|_| self.disk.contains(key) && !self.memory.contains(key))
+    /// Starts to hold a body that is to be stored.
+    pub(crate) fn record(&self) -> Recorded {
+        Recorded { bytes: Vec::new(), all: Arc::clone(&self.recorded) }
     }
 
-    /// What is stored for a URL in memory, or was just read. Tells the disk that it is used.
+    /// Where what is stored for a URL has to be read from first.
+    pub(crate) fn lies_at(&self, url: &Url) -> Vec<PathBuf> {
+        let unread = keys(url).filter(|key| self.disk.contains(*key) && !self.memory.contains(*key));
+        unread.filter_map(|key| self.path(key)).collect()
+    }
+
+    /// Takes note of what was read, of which some may not be there or not whole.
+    pub(crate) fn recalled(&mut self, read: Vec<(PathBuf, Option<Arc<Entry>>)>) -> Vec<(u64, Arc<Entry>)> {
+        let mut entries = Vec::new();
+        for (path, entry) in read {
+            let Some(key) = folder::key_at(&path) else { continue };
+            match (entry, self.disk.peek_mut(key)) {
+                (Some(entry), Some(on_disk)) => {
+                    on_disk.variant = Some(variant(&entry));
+                    entries.push((key, entry));
+                }
+                // It may have been removed while it was read.
+                (Some(_), None) => {}
+                (None, _) => drop(self.disk.remove(key)),
+            }
+        }
+        entries
+    }
+
+    /// The newest that is stored for a URL, in memory or just read, and wanted. Tells the disk that it is used.
     pub(crate) fn get(
         &mut self,
         url: &Url,
-        read: Option<Arc<Entry>>,
+        read: &[(u64, Arc<Entry>)],
         now: u64,
+        wanted: &dyn Fn(&Arc<Entry>) -> bool,
         disk: &dyn Fn(Op),
     ) -> Option<Arc<Entry>> {
-        let key = key(url);
+        let of_memory = keys(url).filter_map(|key| Some((key, self.memory.peek(key)?)));
+        // It may have been removed, or replaced, since it was read.
+        let still_there = |key: &u64| self.disk.contains(*key) && !self.memory.contains(*key);
+        let just_read = read.iter().filter(|(key, _)| still_there(key)).map(|(key, entry)| (*key, entry));
+        let fitting = of_memory.chain(just_read).filter(|(_, entry)| wanted(entry));
+        // A millisecond may have brought several.
+        let newest = |(key, entry): &(u64, &Arc<Entry>)| (entry.times.responded, self.memory.put_in(*key));
+        let (key, entry) = fitting.max_by_key(newest)?;
+        let entry = Arc::clone(entry);
         let path = self.path(key);
-        if let (Some(touched), Some(path)) = (self.disk.get(key), path)
+        if let (Some(OnDisk { touched, .. }), Some(path)) = (self.disk.get(key), path)
             && touched.saturating_add(TOUCH_EVERY) <= now
         {
             *touched = now;
             disk(Op::Touch(path));
         }
-        if let Some(entry) = self.memory.get(key) {
-            return Some(Arc::clone(entry));
+        if self.memory.get(key).is_none() {
+            self.keep_in_memory(key, &entry);
         }
-        // It may have been removed while it was read.
-        let entry = read.filter(|_| self.disk.contains(key))?;
-        self.keep_in_memory(key, &entry);
         Some(entry)
+    }
+
+    /// Where a response is stored: in the place of the same variant, or else in a free one, or in that of the variant that was
+    /// used longest ago. A file that has not been read may be the same variant, and goes first.
+    fn place_for(&self, url: &Url, entry: &Entry) -> u64 {
+        let order = |key: &u64| {
+            let in_memory = self.memory.peek(*key).map(|entry| variant(entry));
+            let known = in_memory.or_else(|| self.disk.peek(*key).and_then(|on_disk| on_disk.variant));
+            let last_use = self.disk.last_use(*key).or_else(|| self.memory.last_use(*key));
+            match (known, last_use) {
+                (Some(known), _) if known == variant(entry) => (0, 0),
+                (None, Some(last_use)) => (1, last_use),
+                (_, None) => (2, 0),
+                (Some(_), Some(last_use)) => (3, last_use),
+            }
+        };
+        keys(url).min_by_key(order).unwrap_or_else(|| key(url))
     }
 
     fn keep_in_memory(&mut self, key: u64, entry: &Arc<Entry>) {
@@ -169,11 +292,6 @@ impl Cache {
         }
     }
 
-    /// What was to be read is not there or not whole.
-    pub(crate) fn lost(&mut self, url: &Url) {
-        self.disk.remove(key(url));
-    }
-
     /// The disk could not store this.
     pub(crate) fn not_kept(&mut self, path: &Path) {
         if let Some(key) = folder::key_at(path) {
@@ -183,7 +301,7 @@ impl Cache {
 
     /// Stores a response in the place of an earlier one.
     pub(crate) fn store(&mut self, url: &Url, entry: &Arc<Entry>, now: u64, disk: &dyn Fn(Op)) {
-        let key = key(url);
+        let key = self.place_for(url, entry);
         self.keep_in_memory(key, entry);
         let Some(path) = self.path(key) else { return };
         let size = entry.size();
@@ -194,8 +312,12 @@ impl Cache {
             }
             return;
         };
-        let gone: Vec<PathBuf> =
-            self.disk.insert(key, on_disk(size), now).into_iter().filter_map(|key| self.path(key)).collect();
+        let gone: Vec<PathBuf> = self
+            .disk
+            .insert(key, on_disk(size), OnDisk { touched: now, variant: Some(variant(entry)) })
+            .into_iter()
+            .filter_map(|key| self.path(key))
+            .collect();
         disk(Op::Keep(path, Arc::clone(entry), on_its_way));
         if !gone.is_empty() {
             disk(Op::Forget(gone));
@@ -213,9 +335,13 @@ impl Cache {
             // Of what is forgotten nothing can be told any more.
             self.all_void = self.voided.pop_front().map_or(self.epoch, |(_, at)| at);
         }
-        self.memory.remove(key);
-        if let Some(path) = self.path(key).filter(|_| self.disk.remove(key)) {
-            disk(Op::Forget(vec![path]));
+        let mut gone = Vec::new();
+        for key in keys(url) {
+            self.memory.remove(key);
+            gone.extend(self.path(key).filter(|_| self.disk.remove(key)));
+        }
+        if !gone.is_empty() {
+            disk(Op::Forget(gone));
         }
     }
 
@@ -252,6 +378,24 @@ mod tests {
     }
 
     #[test]
+    fn bodies_that_are_coming_are_held_to_a_limit_together() {
+        let (cache, _) = Cache::new(None, &[], 0, 1 << 30);
+        let mut bodies: Vec<Recorded> = (0..40).map(|_| cache.record()).collect();
+        let piece = vec![0; 1 << 20];
+        let mut held = 0;
+        for body in (0..24).flat_map(|_| 0..40) {
+            held += u64::from(bodies[body].add(&piece)) << 20;
+        }
+        assert_eq!(held, MAX_RECORDED);
+        assert!(!bodies[0].add(b"x"));
+        assert_eq!(bodies[0].take().len(), 1 << 20);
+        assert!(bodies[1].add(&piece) && !bodies[2].add(b"x"), "what is let go of makes room");
+        drop(bodies);
+        assert_eq!(cache.recorded.load(Ordering::Relaxed), 0);
+        assert!(cache.record().add(&vec![0; usize::try_from(MAX_RECORDED).unwrap()]));
+    }
+
+    #[test]
     fn a_disk_that_falls_behind_is_not_given_more() {
         let url = |number: u32| Url::parse(&format!("http://x/{number}")).unwrap();
         let entry = |number| Arc::new(entry::tests::entry(url(number).as_str(), &vec![0; 10 << 20]));
@@ -259,7 +403,7 @@ mod tests {
         let operations = RefCell::new(Vec::new());
         let disk = |operation| operations.borrow_mut().push(operation);
         (0..5).for_each(|number| cache.store(&url(number), &entry(number), 0, &disk));
-        let kept = |cache: &Cache| (0..5).filter(|number| cache.lies_at(&url(*number)).is_some()).count();
+        let kept = |cache: &Cache| (0..5).filter(|number| !cache.lies_at(&url(*number)).is_empty()).count();
         assert_eq!((kept(&cache), operations.borrow().len()), (3, 3));
         cache.store(&url(0), &entry(0), 0, &disk);
         assert!(matches!(operations.borrow().last(), Some(Op::Forget(_))), "the older one does not stay");

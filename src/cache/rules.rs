@@ -32,6 +32,9 @@ pub(crate) struct Control {
     pub(crate) no_store: bool,
     pub(crate) no_cache: bool,
     must_revalidate: bool,
+    pub(crate) immutable: bool,
+    pub(crate) only_if_cached: bool,
+    must_understand: bool,
     private: bool,
     public: bool,
     s_maxage: bool,
@@ -40,6 +43,7 @@ pub(crate) struct Control {
     max_stale: Option<u64>,
     min_fresh: Option<u64>,
     stale_if_error: Option<u64>,
+    stale_while_revalidate: Option<u64>,
 }
 
 impl Control {
@@ -57,20 +61,32 @@ impl Control {
         control
     }
 
+    /// Whether a request takes nothing of this age, in seconds. With 0 it wants to be sure, also within the first second.
+    fn is_too_old(&self, age: u64) -> bool {
+        self.max_age.is_some_and(|most| most == 0 || age > most)
+    }
+
     fn take(&mut self, name: &str, value: Option<&str>) {
         // A number that is none means the careful thing; of two, the careful one counts.
         let seconds = |or: u64| value.and_then(parse_seconds).unwrap_or(or);
         let least = |old: Option<u64>, new: u64| Some(old.map_or(new, |old: u64| old.min(new)));
         match name.to_ascii_lowercase().as_str() {
             "no-store" => self.no_store = true,
-            "no-cache" => self.no_cache = true,
+            // With names, the rest of the response may be used as it is: see `kept`.
+            "no-cache" => self.no_cache |= value.is_none_or(str::is_empty),
             "must-revalidate" => self.must_revalidate = true,
+            "must-understand" => self.must_understand = true,
+            "immutable" => self.immutable = true,
+            "only-if-cached" => self.only_if_cached = true,
             "private" => self.private = true,
             "public" => self.public = true,
             "s-maxage" => self.s_maxage = true,
             "max-age" => self.max_age = least(self.max_age, seconds(0)),
             "max-stale" => self.max_stale = least(self.max_stale, value.map_or(u64::MAX, |_| seconds(0))),
             "min-fresh" => self.min_fresh = Some(seconds(u64::MAX)),
+            "stale-while-revalidate" => {
+                self.stale_while_revalidate = least(self.stale_while_revalidate, seconds(0));
+            }
             "stale-if-error" => self.stale_if_error = least(self.stale_if_error, seconds(0)),
             _ => {}
         }
@@ -146,10 +162,29 @@ impl Asked<'_> {
             if values.is_empty() && name.eq_ignore_ascii_case("User-Agent") {
                 values.extend(self.user_agent.map(str::as_bytes));
             }
-            (name.to_ascii_lowercase(), values).hash(&mut hasher);
+            let is_given = !values.is_empty();
+            let mut members: Vec<Vec<u8>> = values.into_iter().flat_map(members).map(<[u8]>::to_vec).collect();
+            if CASELESS.iter().any(|caseless| name.eq_ignore_ascii_case(caseless)) {
+                members.iter_mut().for_each(|member| member.make_ascii_lowercase());
+            }
+            (name.to_ascii_lowercase(), is_given, members).hash(&mut hasher);
         }
         Some(hasher.finish())
     }
+}
+
+/// Fields whose values may be of either case.
+const CASELESS: [&str; 4] = ["Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language"];
+
+/// The members of a list, without the space around them: it may stand in several fields or in one, with space or without.
+fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut quoted = false;
+    value
+        .split(move |byte| {
+            quoted ^= *byte == b'"';
+            *byte == b',' && !quoted
+        })
+        .map(<[u8]>::trim_ascii)
 }
 
 /// When a response was asked for and when it came, in milliseconds since 1970.
@@ -166,7 +201,9 @@ pub(crate) fn is_storable(status: u16, headers: &Headers, authorized: bool) -> b
     // The RFC says this of shared caches; on a device that several people play on, one of their own is no different.
     let allowed = control.public || control.must_revalidate || control.s_maxage;
     let private = authorized && (control.private || !allowed);
-    if partial || private || control.no_store {
+    // Such a no-store is for caches that do not know must-understand, and we know what these statuses mean for a cache.
+    let no_store = control.no_store && !(control.must_understand && may_guess(status, &Control::default()));
+    if partial || private || no_store {
         return false;
     }
     let known = may_guess(status, &control);
@@ -215,7 +252,7 @@ pub(crate) fn is_fresh_for(asked: &Control, status: u16, headers: &Headers, time
         return false;
     }
     let (age, lifetime) = (age(headers, times, now), lifetime(status, headers, times));
-    if asked.max_age.is_some_and(|most| age > most) {
+    if asked.is_too_old(age) {
         return false;
     }
     if let Some(left) = lifetime.checked_sub(age).filter(|left| *left > 0) {
@@ -223,6 +260,15 @@ pub(crate) fn is_fresh_for(asked: &Control, status: u16, headers: &Headers, time
     }
     let may_be_stale = asked.max_stale.filter(|_| !control.must_revalidate && asked.min_fresh.is_none());
     may_be_stale.is_some_and(|most| age.saturating_sub(lifetime) <= most)
+}
+
+/// Whether a stale response may answer while its server is asked about it (RFC 5861).
+pub(crate) fn is_good_meanwhile(asked: &Control, status: u16, headers: &Headers, times: Times, now: u64) -> bool {
+    let control = Control::of(headers.iter());
+    let age = age(headers, times, now);
+    let stale = age.saturating_sub(lifetime(status, headers, times));
+    let refused = control.no_cache || control.must_revalidate || asked.no_cache || asked.min_fresh.is_some();
+    !refused && !asked.is_too_old(age) && control.stale_while_revalidate.is_some_and(|most| stale <= most)
 }
 
 /// Whether a stale response may answer when its server cannot.
@@ -247,6 +293,14 @@ pub(crate) fn kept(headers: &Headers) -> Headers {
         let connection = headers.iter().filter(|(field, _)| field.eq_ignore_ascii_case("Connection"));
         connection.flat_map(|(_, value)| value.split(',')).any(|token| token.trim().eq_ignore_ascii_case(name))
     };
+    let mut unfit = Vec::new();
+    for (_, value) in headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("Cache-Control")) {
+        each_directive(value, |name, value| {
+            let names = value.filter(|_| name.eq_ignore_ascii_case("no-cache"));
+            unfit.extend(names.unwrap_or_default().split(',').map(|name| name.trim().to_ascii_lowercase()));
+        });
+    }
+    let named = |name: &str| named(name) || unfit.contains(&name.to_ascii_lowercase());
     let mut kept = Headers::new();
     kept.begin(headers.status_line().unwrap_or_default());
     kept.push_from(headers, |name| !is_among(&NOT_KEPT, name) && !named(name));
@@ -301,8 +355,11 @@ mod tests {
     #[test]
     fn directives_are_read_whatever_their_form() {
         let read = control("No-Cache=\"a, b\", max-age=\"5\" ,, MUST-REVALIDATE,x=y");
-        let expected = Control { no_cache: true, max_age: Some(5), must_revalidate: true, ..Control::default() };
+        let expected = Control { max_age: Some(5), must_revalidate: true, ..Control::default() };
         assert_eq!(read, expected);
+        assert!(
+            control("no-cache").no_cache && control("no-cache=").no_cache && control("no-cache, no-cache=x").no_cache
+        );
         assert_eq!(control("max-age=x").max_age, Some(0));
         assert_eq!(control("max-age=9, max-age=3").max_age, Some(3));
         assert_eq!(control("max-age=99999999999999999999").max_age, Some(u64::MAX));
@@ -400,6 +457,7 @@ mod tests {
         };
         assert!(fresh("", "max-age=10", 9) && !fresh("", "max-age=10", 10));
         assert!(!fresh("no-cache", "max-age=10", 0) && !fresh("", "max-age=10, no-cache", 0));
+        assert!(!fresh("max-age=0", "max-age=10", 0));
         assert!(fresh("max-age=5", "max-age=10", 5) && !fresh("max-age=5", "max-age=10", 6));
         assert!(fresh("min-fresh=5", "max-age=10", 5) && !fresh("min-fresh=5", "max-age=10", 6));
         assert!(fresh("max-stale", "max-age=10", 999) && fresh("max-stale=5", "max-age=10", 15));
@@ -410,6 +468,14 @@ mod tests {
         assert!(good("", "max-age=10, stale-if-error=5", 15) && !good("", "max-age=10, stale-if-error=5", 16));
         assert!(good("stale-if-error=5", "max-age=10", 15) && !good("", "max-age=10", 11));
         assert!(!good("", "max-age=10, stale-if-error=5, must-revalidate", 11));
+        let meanwhile = |asked: &str, kept: &str, seconds: u64| {
+            is_good_meanwhile(&control(asked), 200, &headers(&[("Cache-Control", kept)]), AT, NOW + seconds * 1000)
+        };
+        let kept = "max-age=10, stale-while-revalidate=5";
+        assert!(meanwhile("", kept, 15) && !meanwhile("", kept, 16) && !meanwhile("", "max-age=10", 10));
+        assert!(meanwhile("max-age=12", kept, 12) && !meanwhile("max-age=12", kept, 13));
+        assert!(!meanwhile("no-cache", kept, 11) && !meanwhile("min-fresh=1", kept, 11));
+        assert!(!meanwhile("", "max-age=10, stale-while-revalidate=5, must-revalidate", 11));
     }
 
     #[test]

@@ -11,16 +11,22 @@ use super::local::{Answer, Local, Peer};
 use super::redirect;
 use crate::body::disk::Op;
 use crate::body::source::Source;
+use crate::cache::Recorded;
 use crate::cache::entry::{Entry, Lines};
-use crate::cache::rules::{self, Asked, Times};
+use crate::cache::rules::{self, Asked, Control, Times};
 use crate::error::{ErrorKind, Failure};
+use crate::event::TraceLevel;
 use crate::headers::Headers;
 use crate::net::Credential;
-use crate::request::CacheMode;
+use crate::request::{CacheMode, Priority};
+use crate::slots::RequestId;
 
 /// Fields by which a program asks for parts, or asks about what it has itself.
 const ITS_OWN: [&str; 6] =
     ["Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"];
+
+/// How many stored responses may be asked about in the background at a time.
+const MAX_REFRESHING: usize = 8;
 
 /// What a hop keeps of its exchange, to store it once it is whole.
 pub(super) struct Recorder {
@@ -31,7 +37,7 @@ pub(super) struct Recorder {
     largest: u64,
     /// Whether the response may be kept, as far as it has come.
     keeps: bool,
-    body: Vec<u8>,
+    body: Recorded,
 }
 
 impl Recorder {
@@ -52,11 +58,9 @@ impl Recorder {
     /// Takes bytes of the body, unless it is not kept or there are too many.
     pub(super) fn take(&mut self, bytes: &[u8]) {
         let fits = (self.body.len() + bytes.len()) as u64 <= self.largest;
-        self.keeps = self.keeps && fits && self.body.try_reserve(bytes.len()).is_ok();
-        if self.keeps {
-            self.body.extend_from_slice(bytes);
-        } else {
-            self.body = Vec::new();
+        self.keeps = self.keeps && fits && self.body.add(bytes);
+        if !self.keeps {
+            self.body.take();
         }
     }
 }
@@ -65,6 +69,8 @@ impl Recorder {
 pub(super) enum Looked {
     /// This answers it.
     Answer(Arc<Entry>),
+    /// So does this, while its server is asked about it.
+    AnswerMeanwhile(Arc<Entry>),
     /// It has to be asked for.
     Ask,
     Fail(Failure),
@@ -74,16 +80,19 @@ impl Worker {
     /// Asks the disk for what lies there for a hop; `true` if the answer has to be waited for.
     pub(super) fn recall(&mut self, job: &Job) -> bool {
         let wanted = job.may_be_cached() && job.request.cache_mode != CacheMode::Reload;
-        let Some(path) = self.cache.lies_at(&job.url).filter(|_| wanted) else { return false };
-        self.outlet.to_disk(Op::Recall(job.key(), path));
-        true
+        let paths = if wanted { self.cache.lies_at(&job.url) } else { Vec::new() };
+        let any = !paths.is_empty();
+        if any {
+            self.outlet.to_disk(Op::Recall(job.key(), paths));
+        }
+        any
     }
 
     /// Looks a hop up, and sets it and its flow to what has to be asked.
     pub(super) fn look_up(&mut self, job: &mut Job, flow: &mut Flow) -> Looked {
         job.validation.clear();
         job.cached = None;
-        let read = job.recalled.take();
+        let read = std::mem::take(&mut job.recalled);
         let mode = job.request.cache_mode;
         let absent = || {
             let message = format!("nothing is stored for {}", redirect::shown(&job.url));
@@ -104,20 +113,21 @@ impl Worker {
         let asked = Asked { fields: &hop.headers, authorized, user_agent: self.config.user_agent.as_deref() };
         let (control, now) = (asked.control(), rules::now());
         let outlet = &self.outlet;
-        let stored = match mode {
-            CacheMode::Reload | CacheMode::NoStore => None,
-            _ => self.cache.get(&job.url, read, now, &|operation| outlet.to_disk(operation)),
-        };
         let answers = |entry: &Arc<Entry>| {
             let allowed = !authorized || rules::is_storable(entry.status, entry.headers(), true);
             allowed && entry.answers(job.url.as_str(), hop.compression, &asked)
         };
-        let stored = stored.filter(answers);
+        let stored = match mode {
+            CacheMode::Reload | CacheMode::NoStore => None,
+            _ if control.no_store => None,
+            _ => self.cache.get(&job.url, &read, now, &answers, &|operation| outlet.to_disk(operation)),
+        };
         if let Some(entry) = &stored {
             flow.decompress = hop.compression;
             let taken = match mode {
                 CacheMode::Default => entry.is_fresh_for(&control, now),
                 CacheMode::OnlyIfCached | CacheMode::Force => true,
+                CacheMode::Revalidate => entry.is_immutable() && entry.is_fresh_for(&Control::default(), now),
                 _ => false,
             };
             if taken {
@@ -128,6 +138,17 @@ impl Worker {
         if only {
             return absent();
         }
+        if let Some(entry) = stored.as_ref().filter(|_| mode == CacheMode::Default && !control.only_if_cached)
+            && !job.in_background
+            && job.timing.redirects == 0
+            && entry.is_good_meanwhile(&control, now)
+        {
+            self.cache.hits += 1;
+            return Looked::AnswerMeanwhile(Arc::clone(entry));
+        }
+        if control.only_if_cached {
+            return Looked::Answer(Arc::new(Entry::timeout(job.url.as_str(), now)));
+        }
         let stored = stored.filter(|_| job.method == "GET");
         if job.method == "GET" && !control.no_store {
             flow.recorder = Some(Box::new(Recorder {
@@ -136,7 +157,7 @@ impl Worker {
                 epoch: self.cache.epoch(),
                 largest: self.cache.largest(),
                 keeps: false,
-                body: Vec::new(),
+                body: self.cache.record(),
             }));
         }
         drop(hop);
@@ -151,6 +172,25 @@ impl Worker {
             self.cache.misses += 1;
         }
         Looked::Ask
+    }
+
+    /// Asks in the background whether what has just answered a request still holds, unless that is being asked, or as much as
+    /// may be. It is a request like others, within all limits, but no event tells of it.
+    pub(super) fn refresh(&mut self, job: &Job) {
+        let is_live =
+            |id: RequestId| self.jobs.get(id.index()).and_then(Option::as_ref).is_some_and(|job| job.id == id);
+        self.refreshing.retain(|(id, _)| is_live(*id));
+        if self.refreshing.len() >= MAX_REFRESHING || self.refreshing.iter().any(|(_, url)| *url == job.url) {
+            return;
+        }
+        let Some(id) = self.outlet.events.claim() else { return };
+        let mut request = job.request.clone();
+        request.priority = Priority::Low;
+        (request.progress, request.retry) = Default::default();
+        (request.response_file, request.stream_window, request.expected) = Default::default();
+        job.tell(TraceLevel::Requests, |_| "asks about it in the background".to_owned());
+        self.refreshing.push((id, job.url.clone()));
+        self.accept_as(id, request, None, true);
     }
 
     /// Answers a hop by what is stored.
@@ -242,7 +282,7 @@ impl Worker {
             }
             return;
         }
-        let body = std::mem::take(&mut recorder.body);
+        let body = recorder.body.take();
         // A redirect's body need not have come to its end.
         if redirected && u64::try_from(flow.declared) != Ok(body.len() as u64) {
             return;

@@ -92,6 +92,8 @@ pub(super) struct Job {
     pub(super) suspended_until: Option<Duration>,
     /// Its text is in the encoding that it has to be in.
     pub(super) encoded: bool,
+    /// No event tells of it: the cache has made it.
+    pub(super) in_background: bool,
     /// The Cookie header of its first hop, if the program has said something of cookies since it was submitted.
     pub(super) cookies: Option<Option<Vec<u8>>>,
     /// What is there of the file to go on with, and the Range header that asks for the rest.
@@ -107,7 +109,7 @@ pub(super) struct Job {
     /// It was made again after its connection had died.
     pub(super) restarted: bool,
     /// What the disk has just read for it.
-    pub(super) recalled: Option<Arc<Entry>>,
+    pub(super) recalled: Vec<(u64, Arc<Entry>)>,
     /// What is stored and was asked about, and the fields that ask.
     pub(super) cached: Option<Arc<Entry>>,
     pub(super) validation: Vec<(&'static str, Vec<u8>)>,
@@ -135,6 +137,9 @@ impl Drop for Job {
         self.outlet.to_disk(Op::Discard(self.key()));
         self.outlet.to_disk(Op::Close(self.key()));
         self.request.body = RequestBody::None;
+        if self.in_background {
+            return self.outlet.events.give_up(self.id);
+        }
         let message = Text::from("the worker failed while it was at this request");
         let response = Response { failure: Some((ErrorKind::Internal, message)), ..Response::default() };
         self.outlet.events.push(self.event(EventKind::Ended, self.told, -1, Some(response)));
@@ -179,6 +184,7 @@ impl Job {
             timing: Timing::default(),
             suspended_until: None,
             encoded: false,
+            in_background: false,
             cookies: None,
             left: None,
             afresh: false,
@@ -186,7 +192,7 @@ impl Job {
             streamed: false,
             feed: None,
             restarted: false,
-            recalled: None,
+            recalled: Vec::new(),
             cached: None,
             validation: Vec::new(),
             overtime: false,
@@ -217,7 +223,9 @@ impl Job {
     /// Tells a line of the trace about this request, if its level is wanted.
     #[inline]
     pub(super) fn tell(&self, level: TraceLevel, line: impl FnOnce(&Trace) -> String) {
-        self.outlet.tell(level, (self.id, self.request.user_data), line);
+        if !self.in_background {
+            self.outlet.tell(level, (self.id, self.request.user_data), line);
+        }
     }
 
     /// Tells the trace what has come of a hop.
@@ -323,6 +331,13 @@ impl Job {
         let given = own.iter().chain(defaults).filter(|(name, _)| goes_along(name));
         let mut headers: Vec<_> = given.map(|(name, value)| (name, value.as_bytes())).collect();
         let has = |wanted: &str| headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        // Caches on the way are to do the same, as those that browsers ask.
+        let ask = match self.request.cache_mode {
+            CacheMode::Revalidate => Some(&b"max-age=0"[..]),
+            CacheMode::Reload => Some(&b"no-cache"[..]),
+            _ => None,
+        };
+        let ask = ask.filter(|_| !has("Cache-Control"));
         // The rest of a file fits only what is there if neither is compressed.
         let compression = !has("Accept-Encoding") && !self.request.resume;
         let identity = self.request.resume && !has("Accept-Encoding");
@@ -344,6 +359,9 @@ impl Job {
         }
         if identity {
             headers.push(("Accept-Encoding", b"identity"));
+        }
+        if let Some(ask) = ask {
+            headers.push(("Cache-Control", ask));
         }
         if let Some((left, range)) = &self.left {
             headers.push(("Range", range.as_bytes()));

@@ -215,6 +215,8 @@ struct Worker {
     deadlines: Deadlines,
     clock: Clock,
     cookies: Jar,
+    /// The stored responses that are asked about in the background.
+    refreshing: Vec<(RequestId, Url)>,
     cache: Cache,
     mocks: Mocks,
     /// When the machine's network is looked at again.
@@ -288,6 +290,7 @@ impl Worker {
             outlet: Rc::new(outlet),
             deadlines: Deadlines::default(),
             cookies,
+            refreshing: Vec::new(),
             cache,
             mocks: Mocks::default(),
             network_due: Some(Duration::ZERO),
@@ -472,10 +475,15 @@ impl Worker {
     }
 
     fn accept(&mut self, id: RequestId, request: Box<RequestParts>, room: Option<Arc<Room>>) {
+        self.accept_as(id, request, room, false);
+    }
+
+    fn accept_as(&mut self, id: RequestId, request: Box<RequestParts>, room: Option<Arc<Room>>, in_background: bool) {
         self.sequence += 1;
         let now = self.now();
         let rank = Rank::new(now, request.priority, self.sequence);
         let mut job = Box::new(Job::new(id, request, rank, now, &self.outlet));
+        job.in_background = in_background;
         if let (RequestBody::Stream(length, _), Some(room)) = (&job.request.body, room) {
             job.feed = Some(Rc::new(RefCell::new(Feed::new(*length, room))));
         }
@@ -917,6 +925,11 @@ impl Worker {
         match self.look_up(&mut job, &mut flow) {
             Looked::Answer(entry) => {
                 job.tell(TraceLevel::Requests, |_| "answered by the cache".to_owned());
+                return self.answer_stored(job, flow, &entry);
+            }
+            Looked::AnswerMeanwhile(entry) => {
+                job.tell(TraceLevel::Requests, |_| "answered by the cache, which is stale".to_owned());
+                self.refresh(&job);
                 return self.answer_stored(job, flow, &entry);
             }
             Looked::Fail(failure) => {
@@ -1528,6 +1541,7 @@ impl Worker {
         let now = self.now();
         let (transferred, estimated) = flow.as_ref().map_or((job.told, -1), |flow| flow.counts());
         let mut response = match flow {
+            Some(_) if job.in_background => Response::default(),
             Some(mut flow) => exchange::response_of(&mut flow, failure.is_none().then_some(&self.budget)),
             None => Response::default(),
         };
@@ -1539,6 +1553,11 @@ impl Worker {
         job.timing.queued = started.saturating_sub(job.submitted);
         job.timing.total = now.saturating_sub(started);
         response.timing = job.timing;
+        if job.in_background {
+            job.ended = true;
+            self.publish();
+            return self.outlet.events.give_up(job.id);
+        }
         self.counters.ended.fetch_add(1, Ordering::Relaxed);
         job.tell_end(&response, failure.as_ref());
         if let Some(failure) = failure {
@@ -1601,11 +1620,8 @@ impl Worker {
                 });
                 return self.start(job, Source::None);
             }
-            (Outcome::Recalled(entry), State::Opening) => {
-                if entry.is_none() {
-                    self.cache.lost(&job.url);
-                }
-                job.recalled = entry;
+            (Outcome::Recalled(read), State::Opening) => {
+                job.recalled = self.cache.recalled(read);
                 return self.start(job, Source::None);
             }
             (Outcome::Chunk(offset, bytes), State::Running(active)) => {
