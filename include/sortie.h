@@ -100,7 +100,7 @@
 #define SORTIE_ERROR_CONNECT_TIMEOUT 6
 
 /**
- * sortie_event.error: no byte moved for the stall time.
+ * sortie_event.error: no byte moved for the stall time, or the transfer was slower than min_bytes_per_second.
  */
 #define SORTIE_ERROR_STALLED 7
 

@@ -812,3 +812,17 @@ fn the_last_error_is_each_threads_own() {
     });
     assert!(last_error().contains("empty"), "{}", last_error());
 }
+
+#[test]
+fn reserved_fields_are_zero() {
+    let bench = Bench::new();
+    let mut strings = Strings::default();
+    let url = strings.text(&bench.server.url("/bytes/1"));
+    for change in
+        [|desc: &mut sortie_request_desc| desc.reserved = 1, |desc: &mut sortie_request_desc| desc.reserved_speed = 1]
+    {
+        let mut desc = empty_desc(url);
+        change(&mut desc);
+        expect(submit_raw(bench.host.raw(), &desc).unwrap_err(), SORTIE_RESULT_ARGUMENT, "reserved");
+    }
+}

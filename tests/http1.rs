@@ -417,3 +417,20 @@ fn a_head_that_breaks_off_is_no_response() {
         }
     }
 }
+
+#[test]
+fn trailers_come_with_streams_and_files_and_at_their_end_alone() {
+    let (server, folder) =
+        (raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n"), Folder::new());
+    let host = Host::new();
+    for request in [
+        Req::get(server.url("/raw")).flags(SORTIE_REQUEST_STREAM_RESPONSE),
+        Req::download(server.url("/raw"), folder.join("file")).progress(SORTIE_PROGRESS_DOWNLOAD),
+    ] {
+        let id = host.submit(&request);
+        let events = host.events(id);
+        let (ended, before) = events.split_last().unwrap();
+        assert_eq!(pairs(&ended.ok(200).trailers), [("X-Sum", "1")]);
+        assert!(!before.is_empty() && before.iter().all(|event| event.trailers.is_empty()));
+    }
+}

@@ -84,7 +84,7 @@ pub const SORTIE_ERROR_CERTIFICATE: u32 = 4;
 pub const SORTIE_ERROR_TIMEOUT: u32 = 5;
 /// sortie_event.error: the time to connect ran out.
 pub const SORTIE_ERROR_CONNECT_TIMEOUT: u32 = 6;
-/// sortie_event.error: no byte moved for the stall time.
+/// sortie_event.error: no byte moved for the stall time, or the transfer was slower than min_bytes_per_second.
 pub const SORTIE_ERROR_STALLED: u32 = 7;
 /// sortie_event.error: sending failed.
 pub const SORTIE_ERROR_SEND: u32 = 8;

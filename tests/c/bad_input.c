@@ -50,6 +50,9 @@ static void null_is_refused(sortie_client *client)
     CHECK(sortie_event_header(NULL, "A", 0) == NULL);
     CHECK(sortie_event_effective_url(NULL) == NULL);
     CHECK_EQUAL(sortie_event_header_count(NULL), 0);
+    REFUSED(sortie_event_trailer_at(NULL, 0, NULL, NULL), SORTIE_RESULT_NULL_ARGUMENT, "event");
+    CHECK(sortie_event_trailer(NULL, "A", 0) == NULL);
+    CHECK_EQUAL(sortie_event_trailer_count(NULL), 0);
     CHECK(sortie_body_data(NULL) == NULL && sortie_body_length(NULL) == 0);
     sortie_body_free(NULL);
     sortie_client_destroy(NULL);

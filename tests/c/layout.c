@@ -92,7 +92,7 @@ static void check_layouts(void)
     AT(sortie_client_config, max_receive_bytes_per_second, 224);
     AT(sortie_client_config, max_send_bytes_per_second, 232);
     AT(sortie_client_config, trace_level, 240);
-    AT(sortie_client_config, reserved, 244);
+    AT(sortie_client_config, keep_alive_interval_ms, 244);
     AT(sortie_client_config, min_bytes_per_second, 248);
     AT(sortie_client_config, min_speed_period_ms, 256);
     AT(sortie_client_config, max_connection_idle_ms, 260);

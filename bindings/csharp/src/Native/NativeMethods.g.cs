@@ -110,7 +110,7 @@ namespace Sortie.Native
         /// </summary>
         internal const uint SORTIE_ERROR_CONNECT_TIMEOUT = 6;
         /// <summary>
-        ///  sortie_event.error: no byte moved for the stall time.
+        ///  sortie_event.error: no byte moved for the stall time, or the transfer was slower than min_bytes_per_second.
         /// </summary>
         internal const uint SORTIE_ERROR_STALLED = 7;
         /// <summary>
