@@ -304,7 +304,7 @@ fn stop_at(place: Place, stop: Stop, ends_while_it_hangs: bool) {
     let world = World::new();
     world.prepare(place);
     let host = world.setup(place).start();
-    let timeout_ms = if stop == Stop::Time { 1500 } else { SORTIE_NO_TIMEOUT };
+    let timeout_ms = if stop == Stop::Time { 3000 } else { SORTIE_NO_TIMEOUT };
     let (id, mut hanging) = world.bring(&host, place, timeout_ms);
     let asked = world.server.request_count();
     let mut host = Some(host);
