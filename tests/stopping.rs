@@ -556,7 +556,9 @@ fn a_client_is_destroyed_while_many_files_hang() {
     hanging.await_one();
     host.try_set_cookie(&server.url("/"), "name=value; Max-Age=1000").unwrap();
     assert!(host.destroy() < Duration::from_secs(1));
-    assert!(fs::read_to_string(&cookies).unwrap().contains("value"), "what is to be saved is saved");
+    // As a rule by now; on a busy machine a little later.
+    until("the cookies", || fs::read_to_string(&cookies).is_ok_and(|text| text.contains("value")));
+    assert!(hanging.waiting() > 0);
     drop(hanging);
     until("the files' removal", || folder.names() == ["cookies", "share"]);
 }

@@ -131,8 +131,15 @@ impl State {
         }
         strand.in_memory |= operation.begins_in_memory();
         let kind = operation.kind(strand.in_memory);
+        // There is little time then, and what is not removed is overwritten later.
+        let comes_first = self.closing && operation.outlasts_the_client();
         strand.operations.push_back((kind, operation));
-        self.crew(kind).turns.push_back(id);
+        let turns = &mut self.crew(kind).turns;
+        if comes_first {
+            turns.push_front(id);
+        } else {
+            turns.push_back(id);
+        }
     }
 
     /// Where the next turn of a kind is listed, if any can be taken now. Void ones are dropped on the way.
