@@ -480,7 +480,8 @@
 #define SORTIE_CLIENT_MOCKS_ONLY 2
 
 /**
- * sortie_client_config.flags: the trace shows values that may be secret: credentials, cookies, the values in queries.
+ * sortie_client_config.flags: the trace shows what may be secret: credentials, the values of header fields and of queries, and
+ * whatever else is not known to be harmless.
  */
 #define SORTIE_CLIENT_TRACE_SECRETS 4
 

@@ -5,7 +5,7 @@
 
 mod support;
 
-use sortie_test_server::{Server, refused_addr};
+use sortie_test_server::{Response, Server, refused_addr};
 use support::*;
 
 fn traced(level: u32) -> Setup {
@@ -100,6 +100,68 @@ fn secrets_and_bodies_are_shown_only_if_asked_for() {
     host.set_trace_level(SORTIE_TRACE_REQUESTS);
     let id = host.submit(&secretive(&server));
     assert!(!texts(&host, id).contains("SECRET7"));
+}
+
+#[test]
+fn whatever_is_not_known_to_be_harmless_is_hidden() {
+    let to = refused_addr();
+    let server = Server::builder()
+        .handler(move |request, conn| {
+            if request.path() == "/goes" {
+                let there =
+                    format!("http://u:SECRET01@{to}/bot12345:SECRET02/x?https://u:SECRET03%40y.test/?a=SECRET04");
+                let response = Response::new(302).header("Location", there).body("x");
+                return conn.send(&response).map(Some);
+            }
+            let response = Response::new(200)
+                .reason("a=SECRET05")
+                .header("Link", "</next?access_token=SECRET06>; rel=next; title=SECRET07")
+                .header("Content-Location", "/a?password=SECRET08")
+                .header("Refresh", "5; url=/a?password=SECRET09")
+                .header("X-Next", "/a?password=SECRET10")
+                .header("X-Level", "SECRET11")
+                .header("Server", "x /a?password=SECRET12")
+                .header("Via", "1.1 http://u:SECRET13@y.test")
+                .header("Location", "//y.test/a;s=SECRET14?SECRET15#SECRET16");
+            conn.send(&response.header("Cache-Control", "no-store")).map(Some)
+        })
+        .start();
+    let host = traced(SORTIE_TRACE_DETAILS).start();
+    let url =
+        server.url("/token/SECRET17/aSECRET18bSECRET18c?SECRET19&b=SECRET20&http://u:SECRET21%40y.test/?c=SECRET22");
+    let request = Req::get(url).header("X-Mine", "/a?password=SECRET23").header("Origin", "http://u:SECRET24@y.test");
+    let id = host.submit(&request);
+    let told = texts(&host, id);
+    assert!(!told.contains("SECRET"), "{told}");
+    for shown in [
+        "GET http://127.0.0.1:",
+        "/token/.../...?...&b=...&...",
+        "HTTP/1.1 200 from",
+        "Link: <http://127.0.0.1:",
+        "/next?access_token=...>",
+        "Content-Location: http://127.0.0.1:",
+        "/a?password=...",
+        "X-Level: (hidden, 8 bytes)",
+        "X-Mine: (hidden, 20 bytes)",
+        "Location: http://y.test/a;...?...",
+        "Cache-Control: no-store",
+    ] {
+        assert!(told.contains(shown), "{shown}: {told}");
+    }
+    // The messages of failures are shown to players.
+    let id = host.submit(&Req::get(server.url("/goes")));
+    let ended = host.ended(id);
+    let message = ended.failed(SORTIE_ERROR_CONNECT).to_owned();
+    let told: String = host.traces().into_iter().map(|event| event.message.unwrap() + "\n").collect();
+    assert!(told.contains("/.../x?..."), "{told}");
+    assert!(!told.contains("SECRET") && !message.contains("SECRET"), "{told} {message}");
+    // Asked for, all of it is there.
+    let host = Setup { flags: SORTIE_CLIENT_TRACE_SECRETS, ..traced(SORTIE_TRACE_DETAILS) }.start();
+    let id = host.submit(&request);
+    let told = texts(&host, id);
+    for secret in [5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 17, 18, 19, 20, 22, 23, 24] {
+        assert!(told.contains(&format!("SECRET{secret:02}")), "{secret}: {told}");
+    }
 }
 
 #[test]

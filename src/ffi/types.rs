@@ -266,7 +266,8 @@ pub const SORTIE_CLIENT_NO_COOKIES: u32 = 1;
 /// SORTIE_ERROR_CONNECT, and no watched host can be reached.
 pub const SORTIE_CLIENT_MOCKS_ONLY: u32 = 2;
 
-/// sortie_client_config.flags: the trace shows values that may be secret: credentials, cookies, the values in queries.
+/// sortie_client_config.flags: the trace shows what may be secret: credentials, the values of header fields and of queries, and
+/// whatever else is not known to be harmless.
 pub const SORTIE_CLIENT_TRACE_SECRETS: u32 = 4;
 /// sortie_client_config.flags: at SORTIE_TRACE_DETAILS the trace shows bodies, the first 256 bytes of each piece.
 pub const SORTIE_CLIENT_TRACE_BODIES: u32 = 8;

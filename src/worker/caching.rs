@@ -8,7 +8,7 @@ use super::Worker;
 use super::exchange::Flow;
 use super::job::{Job, State};
 use super::local::{Answer, Local, Peer};
-use super::redirect;
+use super::{redirect, shown};
 use crate::body::disk::Op;
 use crate::body::source::Source;
 use crate::cache::Recorded;
@@ -95,7 +95,7 @@ impl Worker {
         let read = std::mem::take(&mut job.recalled);
         let mode = job.request.cache_mode;
         let absent = || {
-            let message = format!("nothing is stored for {}", redirect::shown(&job.url));
+            let message = format!("nothing is stored for {}", shown::place(&job.url));
             Looked::Fail(Failure::new(ErrorKind::NotCached, message))
         };
         let only = mode == CacheMode::OnlyIfCached;

@@ -233,8 +233,8 @@ impl Job {
         if flow.status == 0 {
             return;
         }
-        self.tell(TraceLevel::Requests, |_| {
-            let mut line = flow.headers.status_line().unwrap_or_default().to_owned();
+        self.tell(TraceLevel::Requests, |trace| {
+            let mut line = trace.status_line(flow.headers.status_line().unwrap_or_default());
             if let Some(address) = self.timing.remote_address {
                 let reused = if self.timing.connection_reused { "a used" } else { "a new" };
                 line += &format!(" from {address} over {reused} connection");

@@ -14,6 +14,7 @@ mod rates;
 pub(crate) mod reachability;
 mod redirect;
 mod retry;
+mod shown;
 mod spare;
 mod trace;
 
@@ -948,7 +949,7 @@ impl Worker {
         }
         if self.config.mocks_only {
             let message =
-                format!("no mock answers {} {}, and the client has no network", job.method, redirect::shown(&job.url));
+                format!("no mock answers {} {}, and the client has no network", job.method, shown::place(&job.url));
             self.outlet.to_disk(Op::Close(job.key()));
             return self.fail(job, flow, Failure::new(ErrorKind::Connect, message));
         }
@@ -1388,14 +1389,14 @@ impl Worker {
     fn redirect(&mut self, mut job: Box<Job>, flow: Box<Flow>, location: &str) {
         let most = job.request.max_redirects;
         if job.timing.redirects >= most {
-            let from = redirect::shown(&job.url);
+            let from = shown::place(&job.url);
             let message = format!("redirect from {from} was not followed: {most} have been, which is the limit");
             return self.fail(job, flow, Failure::new(ErrorKind::Redirects, message));
         }
         let insecure = job.request.insecure_redirects;
         match redirect::next_hop(&job.url, location, flow.status, &job.method, insecure) {
             Ok(next) if !next.becomes_get && job.body_is_spent() => {
-                let from = redirect::shown(&job.url);
+                let from = shown::place(&job.url);
                 let message =
                     format!("redirect from {from} was not followed: it asks for the body again, which was streamed");
                 self.fail(job, flow, Failure::new(ErrorKind::Redirects, message));

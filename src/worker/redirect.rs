@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use url::Url;
 
+use super::shown::place;
 use crate::error::{ErrorKind, Failure};
 use crate::request::{check_scheme, take_credentials};
 
@@ -43,18 +44,18 @@ pub(super) fn next_hop(
     method: &str,
     allow_insecure: bool,
 ) -> Result<NextHop, Failure> {
-    let invalid = |why: String| Failure::new(ErrorKind::InvalidUrl, format!("redirect from {}: {why}", shown(from)));
+    let invalid = |why: String| Failure::new(ErrorKind::InvalidUrl, format!("redirect from {}: {why}", place(from)));
     if location.chars().any(char::is_control) {
         return Err(invalid("its Location has a control character".into()));
     }
     let mut url = from.join(location).map_err(|error| invalid(format!("its Location is malformed: {error}")))?;
     if check_scheme(&url).is_err() {
-        let message = format!("redirect from {} to the scheme '{}' was not followed", shown(from), url.scheme());
+        let message = format!("redirect from {} to the scheme '{}' was not followed", place(from), url.scheme());
         return Err(Failure::new(ErrorKind::Redirects, message));
     }
     if from.scheme() == "https" && url.scheme() == "http" && !allow_insecure {
         let message =
-            format!("redirect from {} to {} was not followed: it leads from https to http", shown(from), shown(&url));
+            format!("redirect from {} to {} was not followed: it leads from https to http", place(from), place(&url));
         return Err(Failure::new(ErrorKind::Redirects, message));
     }
     // Credentials in a Location are the server's to give, and not ours to send.
@@ -79,20 +80,6 @@ pub(super) fn header_goes_along(name: &str, lost_body: bool, left_origin: bool) 
         return !lost_body;
     }
     if left_origin { SAFE_HEADERS.into_iter().any(is) } else { !is("Host") }
-}
-
-/// A URL for messages, without its query, which may hold secrets.
-pub(super) fn shown(url: &Url) -> String {
-    let mut shown = url.origin().ascii_serialization();
-    for segment in url.path().split('/').skip(1) {
-        shown.push('/');
-        // What follows a ';' are parameters, such as a session's.
-        match segment.split_once(';') {
-            Some((name, _)) => shown.extend([name, ";..."]),
-            None => shown.push_str(segment),
-        }
-    }
-    shown
 }
 
 #[cfg(test)]
