@@ -21,9 +21,10 @@ use crate::event::{Consumer, Drain, Event, EventKind, Network, TraceLevel, queue
 use crate::lock::Locked;
 use crate::mock::{MAX_MOCKS, Mock};
 use crate::net::{self, Setup, Wake, scheduling, signals};
+use crate::published::Published;
 use crate::request::{Priority, Rates, Request, RequestBody, parse_url};
 use crate::slots::{RequestId, Slot, Slots};
-use crate::worker::cookies::{Cookie, Jar};
+use crate::worker::cookies::{Cookie, Jar, Sites};
 use crate::worker::reachability::{Host, MAX_WATCHES};
 use crate::worker::{self, Command, Counters, Parts};
 
@@ -111,6 +112,7 @@ pub struct Client {
     streaming: AtomicUsize,
     /// Held by suspend and resume, so that the queue and the worker agree on which came last.
     suspending: Mutex<()>,
+    cookies: Arc<Published<Sites>>,
     /// Held by the worker while it reads a lent body; true once those are taken back.
     lending: Arc<Mutex<bool>>,
     /// Disconnected once all threads have ended.
@@ -187,6 +189,7 @@ impl Client {
             outgoing: Mutex::default(),
             streaming: AtomicUsize::new(0),
             suspending: Mutex::new(()),
+            cookies: cookies.published(),
             lending: Arc::clone(&lending),
             ended,
             worker: None,
@@ -343,6 +346,17 @@ impl Client {
         let cookie = Cookie::parse(cookie.as_bytes(), &url).map_err(refuse)?;
         self.command(Command::SetCookie(Box::new((cookie, url))));
         Ok(())
+    }
+
+    /// The Cookie header that a request for `url` would have now, without one of its own; empty if it would have none. Takes
+    /// no lock that the worker waits with, and shows what the worker has kept: after a response's last event what that has set,
+    /// and what [`Client::set_cookie`] says within a turn of the worker.
+    ///
+    /// # Errors
+    /// [`Reason::Url`] or [`Reason::Scheme`] for the URL; [`Reason::Argument`] for a client that keeps no cookies.
+    pub fn cookies(&self, url: &str) -> Result<Vec<u8>, Refusal> {
+        self.check_cookies()?;
+        Ok(self.cookies.read().header(&parse_url(url)?).unwrap_or_default())
     }
 
     /// Forgets every cookie, for what is submitted from now on.

@@ -24,6 +24,7 @@ mod http_date;
 mod lock;
 mod mock;
 mod net;
+mod published;
 mod request;
 mod slots;
 mod text;

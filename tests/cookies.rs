@@ -157,6 +157,60 @@ fn cookies_can_be_set_and_cleared_in_the_order_of_submits() {
     assert_eq!(host.ended(other).ok(200).text(), "b=2");
 }
 
+/// The cookies that a URL would be sent.
+fn cookies(host: &Host, url: &str) -> String {
+    let url = std::ffi::CString::new(url).unwrap();
+    let mut out = vec![0_u8; 64 << 10];
+    // SAFETY: a live client, a string, and as much room as it says.
+    let length = unsafe { sortie_client_cookies(host.raw(), url.as_ptr(), out.as_mut_ptr().cast(), out.len() as u64) };
+    out.truncate(usize::try_from(length).expect("a length"));
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn a_program_can_read_what_would_be_sent() {
+    let (server, folder) = (server(), Folder::new());
+    let setup = || Setup { cookie_file: Some(folder.join("cookies")), ..Setup::default() };
+    let host = setup().start();
+    assert_eq!(cookies(&host, &server.url("/")), "");
+    // A response's are there with its last event, and are what the next request sends.
+    for number in 0..50 {
+        host.fetch(&Req::get(server.url(&format!("/set?a={number};%20HttpOnly;%20Path=/;%20Max-Age=1000")))).ok(200);
+        assert_eq!(cookies(&host, &server.url("/")), format!("a={number}"));
+    }
+    host.fetch(&Req::get(server.url("/set?deep;%20Path=/deep"))).ok(200);
+    assert_eq!(cookies(&host, &server.url("/deep/er")), "deep; a=49");
+    assert_eq!(cookies(&host, &server.url("/deep/er")), sent(&host, server.url("/deep/er")));
+    assert_eq!(cookies(&host, "http://other.example/"), "");
+    host.try_set_cookie(&server.url("/"), "b=2; Path=/").unwrap();
+    until("the cookie", || cookies(&host, &server.url("/")) == "a=49; b=2");
+    let url = std::ffi::CString::new(server.url("/")).unwrap();
+    let mut out = [b'x'; 6];
+    let read = |out: *mut u8, capacity| {
+        // SAFETY: a live client, a string, and as much room as it says.
+        unsafe { sortie_client_cookies(host.raw(), url.as_ptr(), out.cast(), capacity) }
+    };
+    assert_eq!((read(std::ptr::null_mut(), 0), read(out.as_mut_ptr(), 5)), (9, 9));
+    assert_eq!(&out, b"a=49\0x", "cut short");
+    assert_eq!(read(std::ptr::null_mut(), 1), i64::from(SORTIE_RESULT_NULL_ARGUMENT));
+    // SAFETY: NULL is refused; else a live client and strings.
+    unsafe {
+        let none: *mut std::ffi::c_char = std::ptr::null_mut();
+        assert_eq!(sortie_client_cookies(none.cast(), url.as_ptr(), none, 0), i64::from(SORTIE_RESULT_NULL_ARGUMENT));
+        assert_eq!(sortie_client_cookies(host.raw(), none, none, 0), i64::from(SORTIE_RESULT_NULL_ARGUMENT));
+        assert_eq!(sortie_client_cookies(host.raw(), c"ftp://x/".as_ptr(), none, 0), i64::from(SORTIE_RESULT_SCHEME));
+    }
+    host.destroy();
+    let host = setup().start();
+    assert_eq!(cookies(&host, &server.url("/")), "a=49", "at once, of the file");
+    host.clear_cookies();
+    until("none", || cookies(&host, &server.url("/")).is_empty());
+    let without = Setup { flags: SORTIE_CLIENT_NO_COOKIES, ..Setup::default() }.start();
+    // SAFETY: a live client and a string.
+    let refused = unsafe { sortie_client_cookies(without.raw(), url.as_ptr(), std::ptr::null_mut(), 0) };
+    assert_eq!(refused, i64::from(SORTIE_RESULT_ARGUMENT));
+}
+
 #[test]
 fn what_is_no_cookie_is_refused_at_once() {
     let host = Host::new();

@@ -5,6 +5,7 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use url::{Host, Url};
@@ -14,6 +15,7 @@ use crate::error::{Reason, Refusal};
 use crate::files::{self, Links};
 use crate::headers::decode;
 use crate::http_date::cookie_date;
+use crate::published::Published;
 use crate::request::{BaseDirectory, FileName};
 
 /// The longest name and value together, in bytes: a longer cookie is not kept.
@@ -264,11 +266,50 @@ fn unix_time() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
+/// Cookies by the site that they belong to, which any that go to one host have in common.
+#[derive(Clone, Default)]
+pub(crate) struct Sites(HashMap<String, Arc<Vec<Cookie>>>);
+
+impl Sites {
+    /// The Cookie header for a URL; `None` if there is nothing to send.
+    pub(crate) fn header(&self, url: &Url) -> Option<Vec<u8>> {
+        let host = url.host_str()?;
+        if self.0.is_empty() {
+            return None;
+        }
+        let (now, trustworthy) = (unix_time(), is_trustworthy(url));
+        let of_site = self.0.get(site_of(host))?;
+        let mut cookies: Vec<_> = of_site
+            .iter()
+            .filter(|cookie| !cookie.has_expired(now) && cookie.goes_to(url, host, trustworthy))
+            .collect();
+        // The longest path comes first, and then the oldest, as they lie.
+        cookies.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
+        let mut header = Vec::new();
+        for Cookie { name, value, .. } in cookies {
+            if header.len() + name.len() + value.len() > MAX_SENT_BYTES {
+                break;
+            }
+            let separator: &[u8] = if header.is_empty() { b"" } else { b"; " };
+            let equals: &[u8] = if name.is_empty() { b"" } else { b"=" };
+            header.extend([separator, name, equals, value].concat());
+        }
+        (!header.is_empty()).then_some(header)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Cookie> {
+        self.0.values().flat_map(|of_site| of_site.iter())
+    }
+}
+
 /// The cookies of one client.
 #[derive(Default)]
 pub(crate) struct Jar {
-    /// By the site that they belong to, which any that go to one host have in common.
-    sites: HashMap<String, Vec<Cookie>>,
+    /// Copied when it changes while a program's thread reads it.
+    sites: Arc<Sites>,
+    published: Arc<Published<Sites>>,
+    /// Something has changed that is not published.
+    unpublished: bool,
     count: usize,
     next_number: u64,
     file: Option<PathBuf>,
@@ -319,6 +360,8 @@ impl Jar {
         while let Some(cookie) = newest.pop() {
             jar.put(cookie);
         }
+        jar.unpublished = true;
+        jar.publish();
         Ok(jar)
     }
 
@@ -326,6 +369,7 @@ impl Jar {
     pub(super) fn keep(&mut self, set: impl Iterator<Item = Cookie>, url: &Url, now: Duration) {
         let (trustworthy, time) = (is_trustworthy(url), unix_time());
         let mut changed = false;
+        self.unpublished = true;
         for cookie in set {
             if !trustworthy && self.would_shadow_secure(&cookie) {
                 continue;
@@ -344,7 +388,7 @@ impl Jar {
 
     /// Whether a cookie that somebody on the way may have set would be taken for one that only the server could set.
     fn would_shadow_secure(&self, cookie: &Cookie) -> bool {
-        let of_site = self.sites.get(site_of(&cookie.domain)).map_or(&[][..], Vec::as_slice);
+        let of_site = self.sites.0.get(site_of(&cookie.domain)).map_or(&[][..], |of_site| of_site.as_slice());
         of_site.iter().any(|kept| {
             kept.secure
                 && kept.name == cookie.name
@@ -355,12 +399,14 @@ impl Jar {
 
     fn remove(&mut self, cookie: &Cookie) {
         let site = site_of(&cookie.domain);
-        if let Some(of_site) = self.sites.get_mut(site) {
+        let sites = &mut Arc::make_mut(&mut self.sites).0;
+        if let Some(of_site) = sites.get_mut(site) {
+            let of_site = Arc::make_mut(of_site);
             let before = of_site.len();
             of_site.retain(|kept| !kept.is_replaced_by(cookie));
             self.count -= before - of_site.len();
             if of_site.is_empty() {
-                self.sites.remove(site);
+                sites.remove(site);
             }
         }
     }
@@ -370,7 +416,7 @@ impl Jar {
         self.next_number += 1;
         cookie.number = self.next_number;
         let site = site_of(&cookie.domain).to_owned();
-        let of_site = self.sites.entry(site).or_default();
+        let of_site = Arc::make_mut(Arc::make_mut(&mut self.sites).0.entry(site).or_default());
         if let Some(kept) = of_site.iter_mut().find(|kept| kept.is_replaced_by(&cookie)) {
             cookie.number = kept.number;
             *kept = cookie;
@@ -389,7 +435,7 @@ impl Jar {
             self.count -= before - of_site.len();
         }
         if self.count > MAX_COOKIES {
-            let oldest = self.sites.iter().min_by_key(|(_, of_site)| of_site.first().map(|cookie| cookie.number));
+            let oldest = self.sites.0.iter().min_by_key(|(_, of_site)| of_site.first().map(|cookie| cookie.number));
             if let Some(oldest) = oldest.and_then(|(_, of_site)| of_site.first()).cloned() {
                 self.remove(&oldest);
             }
@@ -398,7 +444,8 @@ impl Jar {
 
     /// Forgets every cookie.
     pub(super) fn clear(&mut self, now: Duration) {
-        self.sites.clear();
+        self.sites = Arc::default();
+        self.unpublished = true;
         self.count = 0;
         if self.file.is_some() {
             self.save_at = Some(now);
@@ -407,28 +454,18 @@ impl Jar {
 
     /// The Cookie header for a URL; `None` if there is nothing to send.
     pub(super) fn header(&self, url: &Url) -> Option<Vec<u8>> {
-        if self.count == 0 {
-            return None;
-        }
-        let host = url.host_str()?;
-        let (now, trustworthy) = (unix_time(), is_trustworthy(url));
-        let of_site = self.sites.get(site_of(host))?;
-        let mut cookies: Vec<_> = of_site
-            .iter()
-            .filter(|cookie| !cookie.has_expired(now) && cookie.goes_to(url, host, trustworthy))
-            .collect();
-        // The longest path comes first, and then the oldest, as they lie.
-        cookies.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
-        let mut header = Vec::new();
-        for Cookie { name, value, .. } in cookies {
-            if header.len() + name.len() + value.len() > MAX_SENT_BYTES {
-                break;
-            }
-            let separator: &[u8] = if header.is_empty() { b"" } else { b"; " };
-            let equals: &[u8] = if name.is_empty() { b"" } else { b"=" };
-            header.extend([separator, name, equals, value].concat());
-        }
-        (!header.is_empty()).then_some(header)
+        self.sites.header(url)
+    }
+
+    /// Where a program's threads read the cookies.
+    pub(crate) fn published(&self) -> Arc<Published<Sites>> {
+        Arc::clone(&self.published)
+    }
+
+    /// Lets the program's threads see what has changed; `false` if that has to be tried again.
+    pub(crate) fn publish(&mut self) -> bool {
+        self.unpublished = self.unpublished && !self.published.publish(Arc::clone(&self.sites));
+        !self.unpublished
     }
 
     /// When there may be something to save.
@@ -461,7 +498,7 @@ impl Jar {
         let now = unix_time();
         // Cookies without an end are gone with the program, as with a browser's session.
         let lasting = |cookie: &&Cookie| cookie.expires.is_some_and(|expires| expires > now);
-        let mut lasting: Vec<_> = self.sites.values().flatten().filter(lasting).collect();
+        let mut lasting: Vec<_> = self.sites.all().filter(lasting).collect();
         lasting.sort_by_key(|cookie| cookie.number);
         let mut text =
             format!("{FILE_HEADER}\n# Written by Sortie. Changes made by hand may be lost.\n\n").into_bytes();
@@ -565,7 +602,7 @@ mod tests {
         set(&mut jar, "http://x.example/", &["a=1", "b=1", "a=2"]);
         assert_eq!(sent(&jar, "http://x.example/"), "a=2; b=1");
         set(&mut jar, "http://x.example/", &["a=; Expires=Thu, 01 Jan 1970 00:00:00 GMT", "b=; Max-Age=-1"]);
-        assert_eq!((sent(&jar, "http://x.example/"), jar.count, jar.sites.len()), (String::new(), 0, 0));
+        assert_eq!((sent(&jar, "http://x.example/"), jar.count, jar.sites.0.len()), (String::new(), 0, 0));
     }
 
     #[test]
@@ -817,7 +854,7 @@ mod tests {
         assert_eq!(sent(&again, "https://example.com/a/"), "wide=\"x y\"");
         assert_eq!(sent(&again, "https://www.example.com/n"), "nameless; tab=1\t2; wide=\"x y\"");
         assert_eq!(sent(&again, "https://[::1]/"), "six=1");
-        assert_eq!(again.sites.values().flatten().filter(|cookie| cookie.http_only).count(), 1);
+        assert_eq!(again.sites.all().filter(|cookie| cookie.http_only).count(), 1);
         again.clear(Duration::ZERO);
         let (_, bytes) = again.take_changes(false).unwrap();
         assert!(!String::from_utf8(bytes).unwrap().contains("example"));

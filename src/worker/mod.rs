@@ -359,7 +359,9 @@ impl Worker {
         let room = !self.suspended()
             && ((self.full && self.budget.has_room()) || (!self.starved.is_empty() && self.budget.has_freed()));
         let returned = self.outlet.events.has_much_returned();
-        if !self.commands.is_empty() || room || returned || self.wake.is_closing() {
+        // A thread that reads the cookies is at it for an instant.
+        let published = self.cookies.publish();
+        if !self.commands.is_empty() || room || returned || !published || self.wake.is_closing() {
             self.wake.set_sleeping(false);
             return false;
         }
@@ -402,7 +404,8 @@ impl Worker {
         self.counters.send_rate.store(sent, Ordering::Relaxed);
     }
 
-    fn publish(&self) {
+    fn publish(&mut self) {
+        self.cookies.publish();
         let waiting = self.admission.waiting() + self.resting;
         let counters = &self.counters;
         counters.waiting.store(waiting, Ordering::Relaxed);

@@ -42,7 +42,7 @@ const FUNCTIONS: &[(&str, &[&str])] = &[
     ("Draining events", &["sortie_poll", "sortie_wait"]),
     ("Reading events", &["sortie_event_"]),
     ("Bodies taken over", &["sortie_body_"]),
-    ("Cookies", &["sortie_client_set_cookie", "sortie_client_clear_cookies"]),
+    ("Cookies", &["sortie_client_set_cookie", "sortie_client_cookies", "sortie_client_clear_cookies"]),
     ("Reachability", &["sortie_reachability_", "sortie_client_network"]),
     ("Answers made up for tests", &["sortie_client_mock", "sortie_client_unmock"]),
     ("Encoding", &["sortie_form_", "sortie_percent_"]),
