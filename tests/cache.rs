@@ -303,7 +303,7 @@ fn what_is_asked_in_the_background_keeps_to_limits_and_ends_with_the_client() {
         assert_eq!(host.ended(id).ok(200).flags, HIT);
         assert!(host.stats().active <= 2);
     }
-    assert!(server.wait_requests(21 as usize, DEADLINE));
+    assert!(server.wait_requests(21, DEADLINE));
     assert!(server.request_count() <= 22, "two at a time");
     host.destroy();
     drop(release);
@@ -750,6 +750,85 @@ fn damaged_and_foreign_files_are_passed_over() {
     assert_eq!((refused.result, refused.message.as_str()), (SORTIE_RESULT_PATH, "cache_directory is empty"));
     let refused = Setup { max_cache_bytes: 1, ..Setup::default() }.try_create().unwrap_err();
     assert_eq!(refused.result, SORTIE_RESULT_ARGUMENT);
+}
+
+/// The checksum of a file in the cache's folder, put right.
+fn sign(bytes: &mut [u8]) {
+    let sum = bytes[12..].iter().fold(u32::MAX, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| (sum >> 1) ^ (0xEDB8_8320 & (sum & 1).wrapping_neg()))
+    });
+    bytes[8..12].copy_from_slice(&(!sum).to_le_bytes());
+}
+
+#[test]
+fn a_file_that_somebody_has_made_up_is_not_believed() {
+    let (server, folder) = (server(), Folder::new());
+    let request = Req::get(server.url("/c?cc=max-age=600&X-Padding=pppp"));
+    let host = keeping(&folder).start();
+    assert_eq!(answer(&host, &request), told("1", 0));
+    await_entries(&folder, 1);
+    drop(host);
+    let is_entry = |name: &String| name.starts_with("cache/") && !name.contains("lock");
+    let file = folder.join(&folder.names().into_iter().find(is_entry).unwrap());
+    let good = fs::read(&file).unwrap();
+    let replaced = |from: &[u8], to: &[u8]| {
+        assert_eq!(from.len(), to.len());
+        let at = good.windows(from.len()).position(|part| part == from).unwrap();
+        let mut bytes = good.clone();
+        bytes[at..at + to.len()].copy_from_slice(to);
+        sign(&mut bytes);
+        bytes
+    };
+    let long_head = {
+        let mut bytes = good.clone();
+        bytes[12..16].copy_from_slice(&u32::MAX.to_le_bytes());
+        sign(&mut bytes);
+        bytes
+    };
+    fs::write(&file, replaced(b"pppp", b"qqqq")).unwrap();
+    let host = keeping(&folder).start();
+    assert_eq!(host.fetch(&request).flags, 0, "the first such letters are in the URL, so it is another's");
+    drop(host);
+    let bad = [
+        replaced(b"X-Padding:pppp", b"X-Padding:p\rpp"),
+        replaced(b"X-Padding:pppp", b"X-Padding:p\0pp"),
+        replaced(b"X-Padding:pppp", b"X-Padding:p\x1bpp"),
+        replaced(b"X-Padding:pppp", b"X Padding:pppp"),
+        replaced(b"X-Padding:pppp", b"X-Paddingppppp"),
+        replaced(b"HTTP/1.1 200", b"HTTP/1.1 404"),
+        replaced(b"HTTP/1.1 200", b"HTTP/7.1 200"),
+        replaced(b"max-age=600\n", b"no-store   \n"),
+        long_head,
+    ];
+    for (index, bytes) in bad.into_iter().enumerate() {
+        fs::write(&file, bytes).unwrap();
+        let host = keeping(&folder).start();
+        assert_eq!(answer(&host, &request).1, 0, "{index}");
+        drop(host);
+    }
+    // The right one is taken.
+    fs::write(&file, replaced(b"X-Padding:pppp", b"X-Padding:qqqq")).unwrap();
+    let host = keeping(&folder).start();
+    let taken = host.fetch(&request);
+    assert_eq!((taken.flags, taken.header("X-Padding")), (HIT, Some("qqqq")));
+    drop(host);
+    #[cfg(unix)]
+    {
+        // A link is not followed, and a pipe is not waited for.
+        let elsewhere = folder.file("elsewhere", &good);
+        fs::remove_file(&file).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &file).unwrap();
+        let host = keeping(&folder).start();
+        assert_eq!(answer(&host, &request).1, 0);
+        drop(host);
+        assert_eq!(fs::read(&elsewhere).unwrap(), good);
+        fs::remove_file(&file).unwrap();
+        let name = std::ffi::CString::new(file.to_str().unwrap()).unwrap();
+        // SAFETY: a string.
+        assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+        let host = keeping(&folder).start();
+        assert_eq!(answer(&host, &request).1, 0);
+    }
 }
 
 /// What the model keeps of a response.
