@@ -19,6 +19,9 @@ mod event;
 #[doc(hidden)]
 pub mod ffi;
 mod files;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod headers;
 mod http_date;
 mod lock;

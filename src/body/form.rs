@@ -183,7 +183,7 @@ fn escaped(name: &str) -> String {
 }
 
 /// A form's body as the disk's thread reads it: at any time at most one of its files is open.
-pub(super) struct FormReader {
+pub(crate) struct FormReader {
     pieces: Vec<Piece<Location>>,
     /// Where each piece ends in the body. A file's length when the form was opened is what is sent of it.
     ends: Vec<u64>,
@@ -192,7 +192,7 @@ pub(super) struct FormReader {
 
 impl FormReader {
     /// Looks at every file; gives the body's length.
-    pub(super) fn open(pieces: Vec<Piece<Location>>) -> Result<(FormReader, u64), Failure> {
+    pub(crate) fn open(pieces: Vec<Piece<Location>>) -> Result<(FormReader, u64), Failure> {
         let mut ends = Vec::with_capacity(pieces.len());
         let mut end = 0u64;
         for piece in &pieces {
@@ -206,7 +206,7 @@ impl FormReader {
     }
 
     /// Bytes from an offset on, fewer only at the end.
-    pub(super) fn read(&mut self, offset: u64, length: usize) -> Result<Vec<u8>, Failure> {
+    pub(crate) fn read(&mut self, offset: u64, length: usize) -> Result<Vec<u8>, Failure> {
         let mut out = Vec::with_capacity(length);
         let mut index = self.ends.partition_point(|end| *end <= offset);
         while let Some(end) = self.ends.get(index).copied().filter(|_| out.len() < length) {

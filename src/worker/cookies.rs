@@ -262,7 +262,7 @@ fn seconds(value: &str) -> Option<u64> {
 }
 
 /// Seconds since 1970.
-fn unix_time() -> u64 {
+pub(super) fn unix_time() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
@@ -514,10 +514,11 @@ impl Jar {
 }
 
 /// Writes one line of a file. Its fields are told apart by TABs, of which only the last may hold some itself: the few
-/// cookies with a TAB elsewhere are kept in memory alone.
-fn store(cookie: &Cookie, text: &mut Vec<u8>) {
+/// cookies with a TAB elsewhere are kept in memory alone, and so are those of a host with a dot at its start, which would come
+/// back as the host's without it.
+pub(super) fn store(cookie: &Cookie, text: &mut Vec<u8>) {
     let Cookie { name, value, domain, path, .. } = cookie;
-    if name.contains(&b'\t') || path.contains('\t') {
+    if name.contains(&b'\t') || path.contains('\t') || domain.starts_with('.') {
         return;
     }
     let (dot, wide) = if cookie.host_only { ("", "FALSE") } else { (".", "TRUE") };
@@ -529,7 +530,7 @@ fn store(cookie: &Cookie, text: &mut Vec<u8>) {
 }
 
 /// Reads one line of a file; one that is no cookie, that has expired or that no response could have set is passed over.
-fn load(line: &[u8], now: u64) -> Option<Cookie> {
+pub(super) fn load(line: &[u8], now: u64) -> Option<Cookie> {
     let (http_only, line) = match line.strip_prefix(HTTP_ONLY.as_bytes()) {
         Some(rest) => (true, rest),
         None => (false, line),
@@ -858,6 +859,18 @@ mod tests {
         again.clear(Duration::ZERO);
         let (_, bytes) = again.take_changes(false).unwrap();
         assert!(!String::from_utf8(bytes).unwrap().contains("example"));
+    }
+
+    #[test]
+    fn a_host_with_a_dot_at_its_start_is_not_another_in_the_file() {
+        let mut lines = Vec::new();
+        for host in [".x.example", "x.example"] {
+            let from = url(&format!("http://{host}/"));
+            store(&Cookie::parse(b"a=1; Max-Age=50", &from).unwrap(), &mut lines);
+        }
+        let kept = lines.split(|byte| *byte == b'\n').filter_map(|line| load(line, unix_time()));
+        let hosts: Vec<String> = kept.map(|cookie| cookie.domain).collect();
+        assert_eq!(hosts, ["x.example"], "one, and its own");
     }
 
     #[test]

@@ -376,7 +376,7 @@ impl Flow {
     }
 
     /// A line of the head, or of the trailers.
-    fn header_line(&mut self, line: &[u8], outlet: &Outlet) -> bool {
+    pub(super) fn header_line(&mut self, line: &[u8], outlet: &Outlet) -> bool {
         self.last_activity = outlet.now.get();
         // libcurl also hands over a line that the connection's end has cut off.
         let Some(line) = line.strip_suffix(b"\n") else { return true };
@@ -639,7 +639,7 @@ impl Flow {
     }
 
     /// Bytes of the body as they came. `None`: pause, and give them again later.
-    fn receive(&mut self, data: &[u8], outlet: &Outlet) -> Option<bool> {
+    pub(super) fn receive(&mut self, data: &[u8], outlet: &Outlet) -> Option<bool> {
         if self.must_wait(outlet) {
             self.receive_paused = true;
             return None;

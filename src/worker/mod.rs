@@ -7,6 +7,8 @@ mod challenge;
 pub(crate) mod cookies;
 mod deadlines;
 mod exchange;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod job;
 mod local;
 mod public_suffix;

@@ -8,6 +8,7 @@ mod demo;
 mod dotnet;
 mod elf;
 mod examples;
+mod fuzz;
 mod gallery;
 mod godot;
 mod install;
@@ -41,6 +42,7 @@ usage: cargo xtask COMMAND
   bench --quick            the same in a third of the time, for a first look
   bench --only NAME...     some of it, by the names that it prints
   bench --page             write the figures in docs/performance.md and its plots anew, as bench does
+  fuzz [TARGET...]         run the fuzz targets for ten million inputs each; --runs N for another number
   demo                     show Sortie in a frame loop, against the embedded server
   demo URL...              the same with these URLs
   picture                  draw docs/demo.svg anew
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         ["test", "--list"] => test::list(),
         ["test", "--only", names @ ..] if !names.is_empty() => test::run(&project, names),
         ["bench", options @ ..] => bench::run(&project, options),
+        ["fuzz", words @ ..] => fuzz::run_by_hand(&project, words),
         ["demo", urls @ ..] if !urls.iter().any(|url| url.starts_with('-')) => demo::run(&project, urls),
         ["picture"] => demo::draw(&project),
         ["screenshot"] => gallery::draw(&project),

@@ -7,7 +7,7 @@ use crate::checks::{c, consumer, cost, cpp, csharp, godot, lua, rust, sources, s
 use crate::csharp as raw_csharp;
 use crate::install::{self, Need};
 use crate::project::Project;
-use crate::{bench, demo, examples, gallery, notices, package, reference, suffixes};
+use crate::{bench, demo, examples, fuzz, gallery, notices, package, reference, suffixes};
 
 /// How a check ended.
 pub enum Verdict {
@@ -100,6 +100,12 @@ const STEPS: &[Step] = &[
         what: "files beyond 4 GiB, and a soak of 100,000 requests",
         needs: &[Need::Nextest, Need::NativeBuild],
         run: |project| passed(rust::slow_tests(project)),
+    },
+    Step {
+        name: "fuzz",
+        what: "each fuzz target for 20,000 inputs",
+        needs: fuzz::NEEDS,
+        run: |project| passed(fuzz::check(project)),
     },
     Step {
         name: "documentation",

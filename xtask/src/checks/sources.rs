@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::rust::{FEATURES, benches_cargo};
 use crate::Result;
+use crate::fuzz::fuzz_cargo;
 use crate::godot::binding_cargo;
 use crate::process::{capture, cargo, command, run};
 use crate::project::Project;
@@ -15,6 +16,7 @@ use crate::project::Project;
 pub fn format(project: &Project) -> Result<()> {
     run(cargo(&project.root).args(["fmt", "--all", "--check"]))?;
     run(binding_cargo(project).args(["fmt", "--check"]))?;
+    run(fuzz_cargo(project).args(["fmt", "--check"]))?;
     run(benches_cargo(project).args(["fmt", "--all", "--check"]))
 }
 

@@ -40,6 +40,12 @@ fn shared(package: &Package, library: &Path, declared: &BTreeSet<String>) -> Res
     same("the shared library's exports", &elf::exports(library)?, declared)?;
     println!("exports: the header's {} functions and nothing else", declared.len());
 
+    let inside = fs::read(&package.unstripped).map_err(|error| error.to_string())?;
+    let fuzzing = b"sortie..fuzzing";
+    let mangled = b"6sortie7fuzzing";
+    let has = |name: &[u8]| inside.windows(name.len()).any(|window| window == name);
+    ensure(!has(fuzzing) && !has(mangled), || "the ways of the fuzz targets are in a release".to_owned())?;
+
     let dynamic = elf::dynamic(library)?;
     println!("needs: {}", dynamic.needed.join(", "));
     let foreign: Vec<_> = dynamic.needed.iter().filter(|name| !RUNTIME.iter().any(|r| name.starts_with(r))).collect();
