@@ -130,6 +130,7 @@ fn configuration(folder: &Folder, ports: [u16; 3], all: &str, tls: &str) -> Stri
         location /put/ { dav_methods PUT; }
         location /slow/ { alias www/; limit_rate 10k; }
         location /brisk/ { alias www/; limit_rate 400k; }
+        location /posted { return 200 posted; }
         location /hang-up { return 444; }
         location /moved { return 307 /put/moved; }
         location /away { return 302 http://127.0.0.1:1/; }";
@@ -352,6 +353,21 @@ fn connections_that_the_server_ends_are_replaced() {
             assert_eq!(event.ok(200).bytes().len(), 20_000);
         }
     }
+}
+
+#[test]
+fn posts_go_on_when_a_server_ends_its_connections() {
+    let nginx = Nginx::with("", "keepalive_requests 5;");
+    let host = nginx.trusted().start();
+    for _ in 0..5 {
+        let post = Req::new("POST", nginx.url("/posted")).body("body");
+        let ids: Vec<u64> = (0..60).map(|_| host.submit(&post)).collect();
+        for event in host.all_ended(&ids) {
+            assert_eq!(event.ok(200).text(), "posted");
+        }
+    }
+    // Each was processed once.
+    assert!(nginx.log("/posted", 300).iter().all(|words| words[2] == "200"));
 }
 
 #[test]

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use curl::easy::{Easy2, List};
-use curl::multi::{Easy2Handle, Multi};
+use curl::multi::{Easy2Handle, Multi, Socket};
 use url::Position;
 
+use super::frames;
 use super::proxy::ProxyChoice;
 use super::sockets::Sockets;
 use super::sys::{self, Raw};
@@ -51,6 +52,7 @@ impl Setup {
     pub(crate) fn new(config: &Config) -> Result<Setup, Refusal> {
         // curl-rust looks for roots on disk and in the environment when the process makes its first handle.
         drop(Easy2::new(Unused));
+        frames::listen();
         let text = |text: &str| CString::new(text).unwrap_or_default();
         let connect_to = config
             .resolves
@@ -169,6 +171,8 @@ pub(crate) struct Hop<'a> {
     pub(crate) proxy: Option<&'a CStr>,
     /// Whether to ask for compression.
     pub(crate) compression: bool,
+    /// Whether to make a new connection for it.
+    pub(crate) fresh: bool,
 }
 
 impl Hop<'_> {
@@ -207,6 +211,7 @@ struct Applied {
     credential: bool,
     version: HttpVersion,
     compression: bool,
+    fresh: bool,
     pin: Option<usize>,
     certificate: Option<usize>,
     proxy: Option<CString>,
@@ -287,6 +292,7 @@ impl<H: Transfer> Easy<H> {
             credential: false,
             version: HttpVersion::Default,
             compression: true,
+            fresh: false,
             pin: None,
             certificate: None,
             proxy: None,
@@ -314,6 +320,10 @@ impl<H: Transfer> Easy<H> {
             };
             raw.long(curl_sys::CURLOPT_HTTP_VERSION, version.into())?;
             self.applied.version = hop.version;
+        }
+        if self.applied.fresh != hop.fresh {
+            raw.long(sys::OPT_FRESH_CONNECT, hop.fresh.into())?;
+            self.applied.fresh = hop.fresh;
         }
         if self.applied.compression != hop.compression {
             raw.text(curl_sys::CURLOPT_ACCEPT_ENCODING, hop.compression.then_some(ACCEPTED))?;
@@ -566,6 +576,8 @@ impl<H: Transfer> Active<H> {
     pub(super) fn stop(self, multi: &Multi) -> Option<Easy<H>> {
         let Active { handle, lines, applied, line, .. } = self;
         let easy = multi.remove2(handle).ok()?;
+        // It may have listened.
+        let _ = Raw(easy.raw()).long(curl_sys::CURLOPT_VERBOSE, 0);
         Some(Easy { easy, lines, applied, line })
     }
 }
@@ -580,8 +592,19 @@ impl Connection {
         tls::negotiated_protocol(Raw(self.0)).map(|protocol| protocol == b"h2")
     }
 
-    pub(super) fn socket(self) -> Option<curl::multi::Socket> {
+    /// What tells the transfer's connection from all others of its multi handle.
+    pub(crate) fn id(self) -> i64 {
+        Raw(self.0).info_offset(sys::INFO_CONN_ID)
+    }
+
+    /// Its socket, as long as it is open.
+    pub(crate) fn socket(self) -> Option<Socket> {
         Raw(self.0).socket()
+    }
+
+    /// Has the transfer hear of the frames that it sees on its connection, from now on until it ends.
+    pub(crate) fn listen(self) {
+        let _ = Raw(self.0).long(curl_sys::CURLOPT_VERBOSE, 1);
     }
 
     /// Whether a connection that is used again is seen to be closed, or to have what an idle HTTP/1 connection has not:

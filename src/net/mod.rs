@@ -7,6 +7,7 @@
 
 mod easy;
 mod failure;
+mod frames;
 mod network;
 mod poller;
 mod probe;
@@ -25,10 +26,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use curl::easy::Handler;
-use curl::multi::{Events, Multi};
+use curl::multi::{Events, Multi, Socket};
 
 pub(crate) use easy::{Active, Connection, Credential, Easy, Hop, Setup};
 pub(crate) use failure::{Reached, explain};
+pub(crate) use frames::Heard;
 use network::Monitor;
 pub(crate) use network::{WaysOut, by_local_address, interface_number, network, ways_out};
 pub(crate) use probe::{Answer, PROBE_PATIENCE, Probe};
@@ -235,6 +237,15 @@ impl Net {
             }
         }
         Ok(())
+    }
+
+    /// Gives every transfer on a socket a turn. libcurl wakes only those that it knows to have something to do, and does
+    /// not know that of the others when one of them has seen the connection end.
+    pub(crate) fn nudge(&self, socket: Socket) {
+        let Some(multi) = self.sockets.lane_of(socket).and_then(|lane| self.lane(lane)) else { return };
+        let mut events = Events::new();
+        events.input(true);
+        let _ = multi.action(socket, &events);
     }
 
     /// Gives every transfer that has finished since the last call, with its token and libcurl's code.

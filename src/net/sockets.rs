@@ -33,6 +33,8 @@ struct Entry {
     heard: Duration,
     /// Its connection takes no more transfers, so that it no longer counts among its owner's.
     left: bool,
+    /// Its connection was ended by us, and waits for libcurl to close it.
+    given_up: bool,
 }
 
 /// The queue that a connection was opened for.
@@ -52,6 +54,8 @@ pub(crate) struct Sockets {
     table: Mutex<Table>,
     /// How many sockets are open.
     count: AtomicU32,
+    /// How many of them are given up.
+    given_up: AtomicU32,
 }
 
 /// A descriptor as the place of its entry. Descriptors are small everywhere; one beyond this is not watched, and its
@@ -60,6 +64,18 @@ const MAX_SOCKET: usize = 1 << 22;
 
 fn place(socket: Socket) -> Option<usize> {
     usize::try_from(socket).ok().filter(|place| *place < MAX_SOCKET)
+}
+
+/// Shuts a socket down that libcurl holds open.
+fn shut_down(socket: Socket) {
+    #[cfg(unix)]
+    // SAFETY: it is in the table, so libcurl has not closed it yet, and does so on this thread alone.
+    let socket = unsafe { std::os::fd::BorrowedFd::borrow_raw(socket) };
+    #[cfg(windows)]
+    // SAFETY: as on Unix.
+    let socket = unsafe { std::os::windows::io::BorrowedSocket::borrow_raw(socket as u64) };
+    // It fails if the other end was faster.
+    let _ = socket2::SockRef::from(&socket).shutdown(std::net::Shutdown::Both);
 }
 
 impl Table {
@@ -83,7 +99,7 @@ impl Table {
 
 impl Sockets {
     pub(super) fn new(poller: Arc<Poller>) -> Sockets {
-        Sockets { poller, table: Mutex::default(), count: AtomicU32::new(0) }
+        Sockets { poller, table: Mutex::default(), count: AtomicU32::new(0), given_up: AtomicU32::new(0) }
     }
 
     /// Notes a socket that was opened for libcurl.
@@ -119,11 +135,40 @@ impl Sockets {
         self.count.load(Ordering::Relaxed)
     }
 
+    /// Ends a connection for good, in both directions; it counts no more among its owner's. libcurl closes it only when it looks at it
+    /// again, and keeps one for reuse on which nghttp2 has given up.
+    pub(crate) fn give_up(&self, socket: Socket) {
+        let Some(place) = place(socket) else { return };
+        let mut table = self.table.lock();
+        let entry = table.entry(place);
+        let Some(owner) = entry.owner.filter(|_| !entry.given_up) else { return };
+        entry.given_up = true;
+        if !std::mem::replace(&mut entry.left, true) {
+            table.one_less(owner);
+        }
+        self.given_up.fetch_add(1, Ordering::Relaxed);
+        drop(table);
+        shut_down(socket);
+    }
+
+    /// Whether any open socket has been given up.
+    pub(crate) fn any_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether this one has been given up.
+    pub(crate) fn is_given_up(&self, socket: Socket) -> bool {
+        place(socket).is_some_and(|place| self.table.lock().entry(place).given_up)
+    }
+
     /// Forgets a socket that is about to be closed.
     pub(super) fn closing(&self, socket: Socket) {
         let Some(place) = place(socket) else { return };
         let mut table = self.table.lock();
         let entry = std::mem::take(table.entry(place));
+        if entry.given_up {
+            self.given_up.fetch_sub(1, Ordering::Relaxed);
+        }
         if let Some(owner) = entry.owner {
             self.count.fetch_sub(1, Ordering::Relaxed);
             if !entry.left {
@@ -194,6 +239,13 @@ impl Sockets {
             self.delete(place);
         }
         None
+    }
+
+    /// The handle whose connection has a socket, if that is open.
+    pub(super) fn lane_of(&self, socket: Socket) -> Option<Lane> {
+        let place = place(socket)?;
+        let table = self.table.lock();
+        table.entries.get(place).filter(|entry| entry.owner.is_some()).map(|entry| entry.lane)
     }
 
     pub(super) fn set_timer(&self, lane: Lane, after: Option<Duration>) {

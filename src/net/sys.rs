@@ -15,6 +15,7 @@ pub(super) const OPT_PROXY_CAINFO: CURLoption = 10_246;
 pub(super) const OPT_PROXY_CAPATH: CURLoption = 10_247;
 pub(super) const OPT_PREREQFUNCTION: CURLoption = 20_312;
 pub(super) const OPT_PREREQDATA: CURLoption = 10_313;
+pub(super) const OPT_FRESH_CONNECT: CURLoption = 74;
 pub(super) const OPT_CONNECT_ONLY: CURLoption = 141;
 pub(super) const OPT_HTTPPROXYTUNNEL: CURLoption = 61;
 pub(super) const OPT_PROTOCOLS_STR: CURLoption = 10_318;
@@ -39,6 +40,7 @@ pub(super) const INFO_CONNECT_TIME_T: CURLINFO = INFO_OFF_T + 52;
 pub(super) const INFO_STARTTRANSFER_TIME_T: CURLINFO = INFO_OFF_T + 54;
 pub(super) const INFO_APPCONNECT_TIME_T: CURLINFO = INFO_OFF_T + 56;
 const INFO_ACTIVESOCKET: CURLINFO = 0x50_0000 + 44;
+pub(super) const INFO_CONN_ID: CURLINFO = INFO_OFF_T + 64;
 pub(super) const INFO_NUM_CONNECTS: CURLINFO = INFO_LONG + 26;
 pub(super) const INFO_USED_PROXY: CURLINFO = INFO_LONG + 66;
 #[cfg(unix)]

@@ -4,13 +4,15 @@
 //! notices of what it has to act on; they never start, stop or unpause a transfer.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::io::SeekFrom;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use curl::easy::{Handler, ReadError, SeekResult, WriteError};
+use curl::easy::{Handler, InfoType, ReadError, SeekResult, WriteError};
+use curl::multi::Socket;
 use parking_lot::Mutex;
 
 use super::caching::Recorder;
@@ -31,7 +33,7 @@ use crate::budget::{Body, Budget};
 use crate::error::{ErrorKind, Failure, bytes_text};
 use crate::event::{BodyKind, Event, EventKind, Network, Producer, Response, TraceLevel};
 use crate::headers::{Head, Headers, status_of};
-use crate::net::{Connection, Owner, Reached, Sockets, Transfer};
+use crate::net::{Connection, Heard, Owner, Reached, Sockets, Transfer};
 use crate::request::{Progress, RequestParts};
 use crate::slots::RequestId;
 use crate::text::Text;
@@ -62,6 +64,10 @@ pub(super) enum Notice {
     Starved(RequestId),
     /// It paused until the disk has written or read some of its file.
     AwaitsDisk(Key),
+    /// A stream of this connection was closed before its end.
+    Cut { connection: i64, stream: u32 },
+    /// A connection is at its end because of this stream, if that is known: its other transfers do not know of it yet.
+    Broken { connection: i64, socket: Option<Socket>, stream: Option<u32> },
     /// A local answer can go on.
     Local(Key),
     /// A local answer has come to its end.
@@ -79,6 +85,8 @@ pub(super) struct Outlet {
     /// Locked while a body is read that the host may have lent; true once it is taken back.
     pub(super) lending: Arc<Mutex<bool>>,
     pub(super) notices: RefCell<Vec<Notice>>,
+    /// Streams that have come to their end, as connection and stream, until their transfer is over.
+    pub(super) whole: RefCell<HashSet<(i64, u32)>>,
     pub(super) spare: RefCell<Spare>,
     pub(super) bytes_received: Cell<u64>,
     pub(super) bytes_sent: Cell<u64>,
@@ -141,6 +149,21 @@ pub(super) struct Flow {
     pub(super) effective_url: Option<Text>,
     /// Set once the transfer is running.
     pub(super) connection: Option<Connection>,
+    /// The connection that it has got, and its stream there, if that is HTTP/2.
+    pub(super) connection_id: i64,
+    pub(super) stream: Option<u32>,
+    /// HTTP/2 without having agreed on it.
+    pub(super) prior_knowledge: bool,
+    /// The server has not processed the request, which may be sent again whatever it is.
+    pub(super) refused: bool,
+    /// The server says that it has come to the wrong connection, and another is worth a try.
+    pub(super) misdirected: bool,
+    pub(super) may_be_misdirected: bool,
+    /// Its stream was closed before its end.
+    pub(super) cut: bool,
+    /// Its head is why its connection was given up, or another's is.
+    pub(super) malformed: bool,
+    pub(super) bystander: bool,
     pub(super) user_data: u64,
     pub(super) url: Text,
     pub(super) progress: Progress,
@@ -260,6 +283,15 @@ impl Flow {
             stale: false,
             effective_url: None,
             connection: None,
+            connection_id: -1,
+            stream: None,
+            prior_knowledge: false,
+            refused: false,
+            misdirected: false,
+            may_be_misdirected: false,
+            cut: false,
+            malformed: false,
+            bystander: false,
             user_data: request.user_data,
             url,
             progress: request.progress,
@@ -344,6 +376,47 @@ impl Flow {
     /// What tells this attempt from others.
     pub(super) fn key(&self) -> Key {
         Key { id: self.id, attempt: self.attempt }
+    }
+
+    /// Whether the response's head has begun and is not complete.
+    pub(super) fn is_in_head(&self) -> bool {
+        self.status != 0 && !self.head_done
+    }
+
+    /// Whether libcurl may send the request once more by itself, after it has had a connection. If not, says why.
+    fn may_go_again(&mut self) -> bool {
+        if self.head_done {
+            // libcurl asks again without an Expect that was refused, by 417, if that was its own. This one is the
+            // program's, and would be sent and refused again: the refusal is the response.
+            self.answered = true;
+            return false;
+        }
+        if !self.refused && !self.idempotent {
+            let message = "the connection was closed without an answer, and the request must not be sent twice";
+            self.fail(ErrorKind::Receive, message);
+            return false;
+        }
+        true
+    }
+
+    /// What libcurl tells of HTTP/2.
+    fn hear(&mut self, line: &[u8], outlet: &Outlet) {
+        let Some(heard) = Heard::read(line) else { return };
+        let connection = self.connection_id;
+        let broken = |stream| {
+            let socket = self.connection.and_then(Connection::socket);
+            outlet.notice(Notice::Broken { connection, socket, stream });
+        };
+        match heard {
+            Heard::Opened(stream) => self.stream = Some(stream),
+            Heard::Refused => self.refused = true,
+            Heard::Came => {}
+            Heard::Whole(stream) => _ = outlet.whole.borrow_mut().insert((connection, stream)),
+            Heard::Closed(stream) if outlet.whole.borrow().contains(&(connection, stream)) => {}
+            Heard::Closed(stream) => outlet.notice(Notice::Cut { connection, stream }),
+            Heard::Malformed(stream) => broken(Some(stream)),
+            Heard::Broken => broken(None),
+        }
     }
 
     /// Whether the head that has come has a body after it.
@@ -443,6 +516,10 @@ impl Flow {
         }
         if self.headers.get("Set-Cookie").is_some() {
             outlet.notice(Notice::Cookies(self.key()));
+        }
+        if self.status == 421 && self.may_be_misdirected && !self.source.is_spent() {
+            self.misdirected = true;
+            return false;
         }
         let no_body = !self.has_body();
         self.declared = if no_body {
@@ -831,6 +908,10 @@ impl Flow {
 
     /// What is wrong with a response that has come to its end.
     pub(super) fn incomplete(&mut self) -> Option<Failure> {
+        if self.cut && self.declared < 0 && self.has_body() {
+            let message = format!("the server ended the response in the middle of its body, after {} bytes", self.came);
+            return Some(Failure::new(ErrorKind::Receive, message));
+        }
         if !self.head_done {
             return Some(Failure::new(ErrorKind::Receive, "the connection was closed before the headers had ended"));
         }
@@ -948,6 +1029,12 @@ impl Handler for Exchange {
         self.guarded(Err(ReadError::Abort), |flow, outlet| flow.send(out, outlet))
     }
 
+    fn debug(&mut self, kind: InfoType, data: &[u8]) {
+        if let InfoType::Text = kind {
+            self.guarded((), |flow, outlet| flow.hear(data, outlet));
+        }
+    }
+
     fn seek(&mut self, whence: SeekFrom) -> SeekResult {
         let SeekFrom::Start(offset) = whence else { return SeekResult::CantSeek };
         self.guarded(SeekResult::Fail, |flow, outlet| {
@@ -960,9 +1047,13 @@ impl Handler for Exchange {
         })
     }
 
-    fn open_socket(&mut self, family: i32, kind: i32, protocol: i32) -> Option<curl::multi::Socket> {
+    fn open_socket(&mut self, family: i32, kind: i32, protocol: i32) -> Option<Socket> {
         let sockets = Arc::clone(&self.sockets);
         self.guarded(None, |flow, _| {
+            // Its connection has died, and waiting for a place at another would send it again unnoticed.
+            if flow.connected && !flow.may_go_again() {
+                return None;
+            }
             if sockets.open(flow.owner) >= flow.max_connections {
                 flow.crowded = true;
                 return None;
@@ -973,7 +1064,7 @@ impl Handler for Exchange {
             #[cfg(unix)]
             let raw = std::os::fd::IntoRawFd::into_raw_fd(socket);
             #[cfg(windows)]
-            let raw = std::os::windows::io::IntoRawSocket::into_raw_socket(socket) as curl::multi::Socket;
+            let raw = std::os::windows::io::IntoRawSocket::into_raw_socket(socket) as Socket;
             sockets.opened(raw, flow.owner);
             Some(raw)
         })
@@ -982,8 +1073,23 @@ impl Handler for Exchange {
 
 impl Transfer for Exchange {
     fn connected(&mut self) -> bool {
+        let sockets = Arc::clone(&self.sockets);
         self.guarded(false, |flow, outlet| {
             flow.last_activity = outlet.now.get();
+            if !flow.connected && sockets.any_given_up() {
+                let socket = flow.connection.and_then(Connection::socket);
+                flow.stale = socket.is_some_and(|socket| sockets.is_given_up(socket));
+                if flow.stale {
+                    return false;
+                }
+            }
+            if let Some(connection) = flow.connection {
+                flow.connection_id = connection.id();
+                // Schannel does not tell what was agreed on.
+                if flow.prior_knowledge || connection.negotiated_http2().unwrap_or(cfg!(windows)) {
+                    connection.listen();
+                }
+            }
             if !flow.connected {
                 // What is sent once only must not go to a connection that is dead.
                 let once = !flow.idempotent || matches!(flow.source, Source::Stream(_));
@@ -998,17 +1104,11 @@ impl Transfer for Exchange {
                 if let Some(http2) = flow.connection.and_then(Connection::negotiated_http2) {
                     outlet.notice(Notice::Speaks { id: flow.id, http2 });
                 }
-            } else if flow.head_done {
-                // libcurl asks again without an Expect that was refused, by 417, if that was its own. This one is the
-                // program's, and would be sent and refused again: the refusal is the response.
-                flow.answered = true;
-                return false;
-            } else if !flow.idempotent {
-                let message = "the connection was closed without an answer, and the request must not be sent twice";
-                flow.fail(ErrorKind::Receive, message);
-                return false;
+                return true;
             }
-            true
+            let again = flow.may_go_again();
+            flow.refused &= !again;
+            again
         })
     }
 }

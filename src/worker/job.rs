@@ -108,6 +108,12 @@ pub(super) struct Job {
     pub(super) feed: Option<Rc<RefCell<Feed>>>,
     /// It was made again after its connection had died.
     pub(super) restarted: bool,
+    /// A server has said that it had come to the wrong connection.
+    pub(super) misdirected: bool,
+    /// Its next hop needs a new connection.
+    pub(super) fresh: bool,
+    /// How often it went back to the queue because a server had refused to process it.
+    pub(super) refusals: u32,
     /// What the disk has just read for it.
     pub(super) recalled: Vec<(u64, Arc<Entry>)>,
     /// What is stored and was asked about, and the fields that ask.
@@ -192,6 +198,9 @@ impl Job {
             streamed: false,
             feed: None,
             restarted: false,
+            refusals: 0,
+            fresh: false,
+            misdirected: false,
             recalled: Vec::new(),
             cached: None,
             validation: Vec::new(),
@@ -391,6 +400,7 @@ impl Job {
             version: self.request.http_version,
             proxy: self.request.proxy.as_deref(),
             compression,
+            fresh: self.fresh,
         }
     }
 
@@ -436,7 +446,7 @@ impl Job {
         self.cookies = None;
         self.attempt += 1;
         self.attempt_started = None;
-        self.restarted = false;
+        (self.restarted, self.misdirected, self.refusals) = (false, false, 0);
     }
 
     /// How long to wait before the attempt that follows this failure; `None` if none does.

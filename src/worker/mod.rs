@@ -31,6 +31,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
+use curl::multi::Socket;
 use parking_lot::Mutex;
 
 use crate::body::compressing::Compressing;
@@ -46,7 +47,7 @@ use crate::error::{ErrorKind, Failure};
 use crate::event::{EventKind, Producer, Response, TraceLevel};
 use crate::mock::{Mock, Mocks};
 use crate::net::{self, Active, Answer as Probed, Credential, Easy, Hop, Lane, Net, Owner, Reached, Setup, Wake};
-use crate::request::{CacheMode, Priority, Progress, Rates, RequestBody, RequestParts};
+use crate::request::{CacheMode, HttpVersion, Priority, Progress, Rates, RequestBody, RequestParts};
 use crate::slots::RequestId;
 use crate::text::Text;
 use admission::{Admission, Protocol, Rank};
@@ -68,6 +69,8 @@ const COMMANDS_A_TURN: usize = 4096;
 const DOUBTFUL_SILENCE: Duration = Duration::from_secs(5);
 /// How many connections a host that speaks HTTP/2 may have.
 const MAX_HTTP2_CONNECTIONS: u32 = 2;
+/// How often a request that servers refuse to process goes back to the queue. libcurl sends it up to five times each.
+const MAX_REFUSALS: u32 = 20;
 /// How long a request that has failed or was stopped waits for the disk to let go of its file, and one that the cache may answer
 /// for that to be read.
 const DISK_PATIENCE: Duration = Duration::from_secs(1);
@@ -239,6 +242,8 @@ struct Worker {
     /// Nothing started in this turn because too much waits to be drained.
     full: bool,
     finished: Vec<(usize, curl_sys::CURLcode)>,
+    /// Sockets of connections that a transfer has failed on while others may still be there.
+    nudges: Vec<Socket>,
     /// Connections made, and attempts.
     connections: u64,
     attempts: u64,
@@ -271,6 +276,7 @@ impl Worker {
             suspended: Cell::new(false),
             lending,
             notices: RefCell::default(),
+            whole: RefCell::default(),
             spare: RefCell::default(),
             bytes_received: Cell::new(0),
             bytes_sent: Cell::new(0),
@@ -307,6 +313,7 @@ impl Worker {
             starved: Vec::new(),
             full: false,
             finished: Vec::new(),
+            nudges: Vec::new(),
             connections: 0,
             attempts: 0,
             receive_meter: Meter::default(),
@@ -1004,7 +1011,8 @@ impl Worker {
         flow.effective_url = job.effective_url();
         flow.backoff = job.backoff.filter(|_| job.may_be_sent_twice() && !job.body_is_spent());
         flow.owner = job.owner;
-        if job.place.is_some_and(|host| self.admission.shares_connections(host)) {
+        // A new connection has to be had even beside those that are full.
+        if job.place.is_some_and(|host| self.admission.shares_connections(host)) && !job.fresh {
             flow.max_connections = MAX_HTTP2_CONNECTIONS;
         }
         flow
@@ -1041,6 +1049,8 @@ impl Worker {
             )
         });
         easy.prepare(&hop, &self.setup).map_err(internal)?;
+        flow.may_be_misdirected = !job.misdirected;
+        flow.prior_knowledge = hop.version == HttpVersion::Http2PriorKnowledge;
         // Who did not ask for compression gets what comes as it is; but a file is not to be compressed unawares.
         flow.decompress = hop.compression || flow.resumable;
         // Of HTTP/2, streams and requests share connections.
@@ -1132,6 +1142,21 @@ impl Worker {
                     }
                     self.put(job);
                 }
+                Notice::Cut { connection, stream } => {
+                    let cut = |flow: &mut Flow| flow.cut |= flow.stream == Some(stream);
+                    self.flows_on(connection).for_each(cut);
+                }
+                Notice::Broken { connection, socket, stream } => {
+                    for flow in self.flows_on(connection) {
+                        flow.malformed |= if stream.is_some() { flow.stream == stream } else { flow.is_in_head() };
+                        flow.bystander = !flow.malformed;
+                    }
+                    if let Some(socket) = socket {
+                        // The farewell goes out first.
+                        self.net.nudge(socket);
+                        self.net.sockets().give_up(socket);
+                    }
+                }
                 Notice::Speaks { id, http2 } => {
                     let protocol = if http2 { Protocol::Http2 } else { Protocol::Http1 };
                     if let Some(host) = self.job(id).and_then(|job| job.place) {
@@ -1141,6 +1166,15 @@ impl Worker {
             }
         }
         any
+    }
+
+    /// The transfers that have an HTTP/2 connection.
+    fn flows_on(&mut self, connection: i64) -> impl Iterator<Item = &mut Flow> {
+        let flows = self.jobs.iter_mut().flatten().filter_map(|job| match &mut job.state {
+            State::Running(Peer::Network(active)) => active.handler().flow.as_deref_mut(),
+            _ => None,
+        });
+        flows.filter(move |flow| flow.stream.is_some() && flow.connection_id == connection)
     }
 
     /// Lets a local answer go on; all that goes on while suspended is resumed later.
@@ -1174,6 +1208,9 @@ impl Worker {
             }
         }
         self.finished = finished;
+        for socket in std::mem::take(&mut self.nudges) {
+            self.net.nudge(socket);
+        }
         any
     }
 
@@ -1193,7 +1230,10 @@ impl Worker {
     /// stopped, for the reason in its flow.
     fn transfer_ended(&mut self, mut job: Box<Job>, code: Option<curl_sys::CURLcode>) {
         let active = match std::mem::replace(&mut job.state, State::Moving) {
-            State::Running(Peer::Network(active)) => active,
+            State::Running(Peer::Network(active)) => {
+                self.note_lost_connection(&active, code);
+                active
+            }
             State::Running(Peer::Local(local)) => return self.answer_ended(job, *local),
             state => {
                 job.state = state;
@@ -1211,6 +1251,15 @@ impl Worker {
             return self.let_go(job, failure);
         };
         let Some(mut flow) = easy.handler().flow.take() else { return };
+        job.fresh = false;
+        let stream = flow.stream.map(|stream| (flow.connection_id, stream));
+        let whole = stream.is_some_and(|stream| self.outlet.whole.borrow_mut().remove(&stream));
+        // libcurl fails a transfer whose upload ends after the response has.
+        let answered = whole && !flow.is_in_head() && !flow.receive_paused;
+        let code = code.map(|code| match code {
+            curl_sys::CURLE_SEND_ERROR if answered => curl_sys::CURLE_OK,
+            code => code,
+        });
         let timing = easy.timing();
         (job.timing.name_lookup, job.timing.connect) = (timing.name_lookup, timing.connect);
         (job.timing.tls, job.timing.first_byte) = (timing.tls, timing.first_byte);
@@ -1225,8 +1274,9 @@ impl Worker {
             job.suspended_until = None;
         }
         let (failure, redirect) = self.take_outcome(&mut job, &mut flow);
-        if flow.afresh && failure.is_none() {
-            job.afresh = true;
+        if (flow.afresh || flow.misdirected) && failure.is_none() {
+            job.afresh |= flow.afresh;
+            (job.fresh, job.misdirected) = (flow.misdirected, job.misdirected || flow.misdirected);
             self.give_back(easy);
             return self.try_again(job, &mut flow);
         }
@@ -1239,19 +1289,19 @@ impl Worker {
                     return self.wait_for_stream(job, easy);
                 }
                 if flow.stale {
-                    // libcurl has closed that connection, so this comes to an end.
+                    self.give_back(easy);
+                    job.fresh = true;
+                    return self.try_again(job, &mut flow);
+                }
+                if flow.refused && flow.status == 0 && !job.body_is_spent() && job.refusals < MAX_REFUSALS {
+                    job.refusals += 1;
                     self.give_back(easy);
                     return self.try_again(job, &mut flow);
                 }
                 if matches!(code, curl_sys::CURLE_COULDNT_RESOLVE_HOST | curl_sys::CURLE_COULDNT_RESOLVE_PROXY) {
                     self.net.forget_names();
                 }
-                let mut failure = net::explain(&mut easy, code, job.origin(), flow.reached());
-                if let (curl_sys::CURLE_COULDNT_CONNECT, Some(why)) = (code, flow.no_socket.take()) {
-                    failure.message =
-                        format!("{}: {}: the system gives no socket: {why}", failure.kind.text(), job.origin());
-                }
-                Some(failure)
+                Some(self.explain(&job, &mut flow, &mut easy, code))
             }
             Some(_) if flow.status == 407 && easy.used_proxy() => {
                 Some(Failure::new(ErrorKind::Proxy, "the proxy asks for a user name and password (407)"))
@@ -1261,11 +1311,47 @@ impl Worker {
         let unanswered_on_used_connection = made == 0 && flow.reached() == Reached::Connection;
         self.give_back(easy);
         match (failure, redirect) {
-            (Some(failure), _) if job.may_restart(&failure, unanswered_on_used_connection) => {
+            (Some(failure), _) if job.may_restart(&failure, unanswered_on_used_connection || flow.bystander) => {
                 job.restarted = true;
                 self.try_again(job, &mut flow);
             }
             (failure, redirect) => self.conclude(job, flow, failure, redirect),
+        }
+    }
+
+    /// Explains why libcurl ended a transfer with `code`.
+    fn explain(&self, job: &Job, flow: &mut Flow, easy: &mut Easy<Exchange>, code: curl_sys::CURLcode) -> Failure {
+        let origin = job.origin();
+        if flow.refused {
+            let message = format!("{origin} refused the request each time without processing it (REFUSED_STREAM)");
+            return Failure::new(ErrorKind::Receive, message);
+        }
+        if flow.malformed {
+            return Failure::new(ErrorKind::Protocol, format!("{origin} sent a malformed head of a response"));
+        }
+        if flow.bystander {
+            let message = format!("the connection to {origin} was given up: what came on it broke the protocol");
+            return Failure::new(ErrorKind::Protocol, message);
+        }
+        let mut failure = net::explain(easy, code, origin, flow.reached());
+        if let (curl_sys::CURLE_COULDNT_CONNECT, Some(why)) = (code, flow.no_socket.take()) {
+            failure.message = format!("{}: {origin}: the system gives no socket: {why}", failure.kind.text());
+        }
+        failure
+    }
+
+    /// Sees to it that the other transfers of an HTTP/2 connection are told, if this one has failed with it.
+    fn note_lost_connection(&mut self, active: &Active<Exchange>, code: Option<curl_sys::CURLcode>) {
+        const LOST: [curl_sys::CURLcode; 4] = [
+            curl_sys::CURLE_HTTP2,
+            curl_sys::CURLE_SEND_ERROR,
+            curl_sys::CURLE_RECV_ERROR,
+            curl_sys::CURLE_PARTIAL_FILE,
+        ];
+        let shared = active.handler_ref().flow.as_ref().is_some_and(|flow| flow.stream.is_some());
+        if shared && code.is_some_and(|code| LOST.contains(&code)) {
+            let socket = active.connection().socket().filter(|socket| !self.nudges.contains(socket));
+            self.nudges.extend(socket);
         }
     }
 

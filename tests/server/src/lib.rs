@@ -25,6 +25,7 @@ mod basic;
 mod body;
 mod conn;
 pub mod endpoints;
+pub mod frames;
 mod gate;
 mod message;
 mod pattern;
