@@ -195,6 +195,23 @@ fn a_stream_that_is_closed_before_its_end_is_no_whole_response() {
 }
 
 #[test]
+fn no_reset_in_the_middle_of_a_body_makes_it_whole() {
+    for error in 0..=14 {
+        let server = FrameServer::start(move |_, frames| {
+            loop {
+                let (stream, _) = frames.request()?;
+                frames.head(stream, &[(":status", "200")], false)?;
+                frames.data(stream, b"half", false)?;
+                frames.reset(stream, error)?;
+            }
+        });
+        let event = Host::new().fetch(&get(&server).timeout_ms(LONG));
+        event.failed_as(&[SORTIE_ERROR_RECEIVE, SORTIE_ERROR_PROTOCOL]);
+        assert_eq!(event.status, 200, "error {error}");
+    }
+}
+
+#[test]
 fn a_response_may_come_whole_before_the_upload_is() {
     let server = FrameServer::start(|_, frames| {
         loop {

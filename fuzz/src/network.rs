@@ -11,7 +11,7 @@ use crate::input::{Input, is_sendable, pieces};
 pub fn set_cookie(data: &[u8]) {
     let mut input = Input(data);
     let (Ok(from), Ok(other)) = (Url::parse(input.text()), Url::parse(input.text())) else { return };
-    if [&from, &other].iter().any(|url| !matches!(url.scheme(), "http" | "https")) {
+    if from.host_str().is_none() || other.host_str().is_none() {
         return;
     }
     let Ok(cookie) = fuzzing::set_cookie(input.0, &from, &other) else { return };

@@ -388,7 +388,11 @@ impl Flow {
         if self.head_done {
             // libcurl asks again without an Expect that was refused, by 417, if that was its own. This one is the
             // program's, and would be sent and refused again: the refusal is the response.
-            self.answered = true;
+            self.answered = self.status == 417;
+            if !self.answered {
+                // It also asks again over HTTP/1.1 for a stream that was reset because of that, if in the middle of its body.
+                self.fail(ErrorKind::Receive, self.cut_off());
+            }
             return false;
         }
         if !self.refused && !self.idempotent {
@@ -906,11 +910,14 @@ impl Flow {
         true
     }
 
+    fn cut_off(&self) -> String {
+        format!("the server ended the response in the middle of its body, after {} bytes", self.came)
+    }
+
     /// What is wrong with a response that has come to its end.
     pub(super) fn incomplete(&mut self) -> Option<Failure> {
         if self.cut && self.declared < 0 && self.has_body() {
-            let message = format!("the server ended the response in the middle of its body, after {} bytes", self.came);
-            return Some(Failure::new(ErrorKind::Receive, message));
+            return Some(Failure::new(ErrorKind::Receive, self.cut_off()));
         }
         if !self.head_done {
             return Some(Failure::new(ErrorKind::Receive, "the connection was closed before the headers had ended"));
