@@ -123,6 +123,7 @@ fn shared() -> Option<(Outlet, RequestId)> {
         suspended: Cell::new(false),
         lending: Arc::new(Mutex::new(false)),
         notices: RefCell::default(),
+        whole: RefCell::default(),
         spare: RefCell::default(),
         bytes_received: Cell::new(0),
         bytes_sent: Cell::new(0),
