@@ -1643,7 +1643,8 @@ impl Worker {
         response.credentials_unused = job.credentials_unused(&response);
         let started = job.started.unwrap_or(now);
         job.timing.queued = started.saturating_sub(job.submitted);
-        job.timing.total = now.saturating_sub(started);
+        // The turn's time may be older than what libcurl has measured within it.
+        job.timing.total = now.saturating_sub(started).max(job.timing.first_byte);
         response.timing = job.timing;
         if job.in_background {
             job.ended = true;
