@@ -213,11 +213,12 @@ pub fn trace(data: &[u8]) {
     const SECRET: &str = "PLANTEDxSECRET";
     let mut input = Input(data);
     let (name, before, after) = (input.text(), input.text(), input.text());
-    if [name, before, after].iter().any(|text| text.contains("PLANTED") || text.chars().any(char::is_control)) {
+    // An input must not tell the secret itself.
+    let shows = |shown: &str| shown.to_ascii_uppercase().contains("PLANTED");
+    if [name, before, after].iter().any(|text| shows(text) || text.chars().any(char::is_control)) {
         return;
     }
     let Ok(base) = Url::parse("https://x.test/a") else { return };
-    let shows = |shown: &str| shown.to_ascii_uppercase().contains("PLANTED");
     for url in [
         format!("https://u:{SECRET}@x.test/{before}"),
         format!("https://{SECRET}:p@x.test/{before}"),
