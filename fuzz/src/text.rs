@@ -10,7 +10,7 @@ pub fn content_type(data: &[u8]) {
     let value = input.line();
     let found = fuzzing::charset_parameter(value);
     if let Some(Some(charset)) = &found {
-        assert!(!charset.contains(|c: char| c.is_control() && c != '\t'), "{charset:?}");
+        assert!(!charset.contains(|c: char| c.is_ascii_control() && c != '\t'), "{charset:?}");
         assert!(value.to_ascii_lowercase().windows(7).any(|window| window == b"charset"));
     }
     // Without quotes, a type is what splitting gives.
