@@ -136,10 +136,10 @@ pub(super) fn value(name: &str, value: &[u8], base: &Url) -> String {
     let is = |other: &&str| name.eq_ignore_ascii_case(other);
     let text = decode(value);
     let reference = |text: &str| base.join(text).map_or_else(|_| "(hidden)".to_owned(), |to| url(&to));
-    if PLAIN.iter().any(|other| is(other)) && is_plain(&text) {
+    if PLAIN.iter().any(&is) && is_plain(&text) {
         return text.into_owned();
     }
-    if URLS.iter().any(|other| is(other)) {
+    if URLS.iter().any(&is) {
         return reference(&text);
     }
     if is(&"Link") {

@@ -827,6 +827,26 @@ namespace Sortie.Native
         internal static extern int sortie_client_set_cookie(sortie_client* client, byte* url, byte* cookie);
 
         /// <summary>
+        ///  Tells the cookies that a request for a URL would be sent now, as they stand in its Cookie header: "a=1; b=2", those with
+        ///  the longest path first, then the oldest. HttpOnly ones are among them, since a game has no scripts to hide them from. Never
+        ///  waits. A response's cookies are there once its last event is; those of sortie_client_set_cookie(), and what
+        ///  sortie_client_clear_cookies() has removed, show a moment after the call, when the client's thread has seen to it.
+        ///
+        ///  @param client    a live client; must not be NULL
+        ///  @param url       the URL; must not be NULL
+        ///  @param out       receives the cookies with a NUL at their end, cut short to capacity as snprintf() does; may be NULL if
+        ///                   capacity is 0. Their bytes are as the server has sent them, which need not be UTF-8.
+        ///  @param capacity  the room in out, in bytes, the last NUL included; 64 KiB hold all that is ever sent
+        ///  @return the length of all the cookies without that NUL, 0 without any: more than fits if it is at least capacity; or
+        ///          SORTIE_RESULT_NULL_ARGUMENT, SORTIE_RESULT_UTF8, SORTIE_RESULT_URL or SORTIE_RESULT_SCHEME for the URL, or
+        ///          SORTIE_RESULT_ARGUMENT for a client that keeps no cookies
+        ///  @threadsafety   any thread, except during sortie_client_destroy()
+        ///  @since          0.1.0
+        /// </summary>
+        [DllImport(__DllName, EntryPoint = "sortie_client_cookies", CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern long sortie_client_cookies(sortie_client* client, byte* url, byte* @out, ulong capacity);
+
+        /// <summary>
         ///  Forgets every cookie, in memory and in the cookie file, for requests submitted after this call.
         ///
         ///  @param client  a live client; must not be NULL
