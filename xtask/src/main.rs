@@ -1,5 +1,6 @@
 //! Sortie's own commands, for people and for CI. `cargo xtask` lists them.
 
+mod abi;
 mod apt;
 mod bench;
 mod checks;
@@ -50,6 +51,7 @@ usage: cargo xtask COMMAND
   godot-addon              put the Godot addon together, with release libraries for this system
   godot-picture            draw docs/godot-demo.png anew
   godot-bench              measure what Sortie and HTTPRequest cost a Godot game's frame
+  abi                      write include/sortie.abi anew
   notices                  write THIRD-PARTY-NOTICES anew
   reference                write docs/api.md anew
   csharp-bindings          write bindings/csharp/src/Native/NativeMethods.g.cs anew
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
         ["godot-addon"] => godot::addon(&project),
         ["godot-picture"] => godot::picture(&project),
         ["godot-bench"] => godot::bench(&project),
+        ["abi"] => abi::write(&project),
         ["notices"] => notices::write(&project),
         ["reference"] => reference::write(&project),
         ["csharp-bindings"] => csharp::write(&project),

@@ -28,7 +28,7 @@ pub enum Kind {
 
 pub struct Field {
     pub name: String,
-    kind: String,
+    pub kind: String,
     doc: Vec<String>,
 }
 

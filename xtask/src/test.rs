@@ -7,7 +7,7 @@ use crate::checks::{c, consumer, cost, cpp, csharp, godot, lua, rust, sources, s
 use crate::csharp as raw_csharp;
 use crate::install::{self, Need};
 use crate::project::Project;
-use crate::{bench, demo, examples, fuzz, gallery, notices, package, reference, suffixes};
+use crate::{abi, bench, demo, examples, fuzz, gallery, notices, package, reference, suffixes};
 
 /// How a check ended.
 pub enum Verdict {
@@ -64,6 +64,12 @@ const STEPS: &[Step] = &[
         what: "docs/api.md is what the header gives",
         needs: &[],
         run: |project| passed(reference::check(project)),
+    },
+    Step {
+        name: "abi",
+        what: "no struct, number or function of the header has changed unnoticed, on any processor",
+        needs: &[Need::Clang],
+        run: |project| passed(abi::check(project)),
     },
     Step {
         name: "csharp-bindings",
