@@ -104,8 +104,9 @@ pub fn location(data: &[u8]) {
         let hop = match fuzzing::redirect(&from, location, status, method, allow_insecure) {
             Ok(hop) => hop,
             Err(message) => {
-                // What the path says too may be told.
-                let query = from.query().filter(|query| query.len() > 8 && !from.path().contains(query));
+                // What the host or the path says too may be told.
+                let before = from.as_str().split('?').next().unwrap_or("");
+                let query = from.query().filter(|query| query.len() > 8 && !before.contains(query));
                 assert!(query.is_none_or(|query| !message.contains(query)), "the query is told: {message}");
                 continue;
             }
@@ -161,11 +162,13 @@ pub fn decoding(data: &[u8]) {
     let Some(at_once) = fuzzing::undo(encoding, &[input.0], MOST, false) else { return };
     let in_pieces = fuzzing::undo(encoding, &pieces(input.0, seed), MOST, seed & 1 == 1).expect("the same encoding");
     assert!(at_once.largest <= 64 << 10, "a piece of {}", at_once.largest);
-    if at_once.broken.is_none() {
+    // Of a damaged stream, brotli may hold back a little, and tell the damage later, if it comes in other pieces.
+    let is_good = |undone: &fuzzing::Undone| undone.broken.is_none() && undone.whole;
+    assert_eq!(is_good(&at_once), is_good(&in_pieces), "{at_once:?} {in_pieces:?}");
+    if is_good(&at_once) {
         assert_eq!(at_once.out, in_pieces.out);
-        assert_eq!((&at_once.broken, at_once.whole), (&in_pieces.broken, in_pieces.whole));
     } else {
-        assert!(in_pieces.broken.is_some(), "{at_once:?}");
+        assert!(at_once.out.starts_with(&in_pieces.out) || in_pieces.out.starts_with(&at_once.out));
     }
 }
 
