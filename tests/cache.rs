@@ -6,6 +6,7 @@ mod support;
 
 use std::collections::HashMap;
 use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -924,6 +925,104 @@ fn random_requests_are_answered_by_the_rules() {
     assert!(stats.cache_hits > 100 && stats.cache_revalidated > 30, "{stats:?}");
 }
 
+/// Files of several MB at once, which together are far more than is ever held: all are there afterwards.
+#[test]
+fn large_bodies_are_written_to_the_folder_while_they_come() {
+    const FILES: usize = 40;
+    const SIZE: usize = 6 << 20;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let server = Server::builder()
+        .handler(move |_, conn| {
+            count.fetch_add(1, Ordering::Relaxed);
+            let response = Response::new(200).header("Cache-Control", "max-age=9999");
+            conn.start(&response, Framing::Length(SIZE as u64))?;
+            conn.write_pattern(0, SIZE as u64)?;
+            Ok(Some(Outcome::Done))
+        })
+        .start();
+    let (folder, files) = (Folder::new(), Folder::new());
+    let setup = || Setup { max_cache_bytes: 1 << 30, max_active: 40, max_active_per_host: 40, ..keeping(&folder) };
+    let host = setup().start();
+    let path = |number: usize| files.join(&format!("file{number}"));
+    let request = |number: usize| Req::download(server.url(&format!("/{number}")), path(number));
+    let before = resident_bytes();
+    let ids: Vec<u64> = (0..FILES).map(|number| host.submit(&request(number))).collect();
+    for id in ids {
+        host.ended(id).ok(200);
+        let grown = resident_bytes().saturating_sub(before);
+        assert!(grown < 120 << 20, "{grown} bytes more for {} in all", FILES * SIZE);
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), FILES);
+    let pattern = pattern_vec(SIZE);
+    for number in 0..FILES {
+        fs::remove_file(path(number)).unwrap();
+        assert_eq!(host.fetch(&request(number)).ok(200).flags & HIT, HIT, "{number}");
+        assert!(fs::read(path(number)).unwrap() == pattern, "{number}");
+    }
+    drop(host);
+    let host = setup().start();
+    let again = host.fetch(&Req::get(server.url("/7")));
+    assert!(again.ok(200).bytes() == &pattern[..] && again.flags == HIT);
+    assert_eq!(asked.load(Ordering::Relaxed), FILES);
+}
+
+#[test]
+fn a_large_body_that_the_folder_does_not_take_still_comes() {
+    let gate = Gate::new();
+    gate.open();
+    let (server, folder) = (halfway(&gate), Folder::new());
+    // Where the first of a client's large bodies would lie.
+    fs::create_dir_all(folder.join("cache/0000000000000001.sortie-staged")).unwrap();
+    let host = keeping(&folder).start();
+    let request = Req::get(server.url("/x"));
+    for flags in [0, 0, HIT] {
+        let event = host.fetch(&request);
+        assert_eq!((event.ok(200).bytes().len(), event.flags), (8 << 20, flags));
+        let stored = || host.fetch(&Req::get(server.url("/x")).cache_mode(SORTIE_CACHE_ONLY_IF_CACHED)).error == 0;
+        if flags == 0 && server.request_count() == 2 {
+            until("the second to be stored", stored);
+        }
+    }
+    assert_eq!(server.request_count(), 2);
+}
+
+#[test]
+fn a_large_body_that_ends_halfway_leaves_nothing_in_the_folder() {
+    let gate = Gate::new();
+    let (server, folder) = (halfway(&gate), Folder::new());
+    let host = keeping(&folder).start();
+    let staged = || folder.names().iter().any(|name| name.ends_with(".sortie-staged"));
+    let request = Req::get(server.url("/x"));
+    let id = host.submit(&request);
+    until("the first half", staged);
+    host.cancel(id);
+    host.ended(id).failed(SORTIE_ERROR_CANCELLED);
+    until("that it is removed", || !staged());
+    // Nor does a client that is destroyed leave any.
+    host.submit(&request);
+    until("the first half", staged);
+    drop(host);
+    assert!(!staged());
+    let host = keeping(&folder).start();
+    host.fetch(&Req::get(server.url("/x")).cache_mode(SORTIE_CACHE_ONLY_IF_CACHED)).failed(SORTIE_ERROR_NOT_CACHED);
+    gate.open();
+}
+
+/// Sends half of a large body, and the rest once the gate is open.
+fn halfway(gate: &Gate) -> Server {
+    let gate = gate.clone();
+    Server::builder()
+        .handler(move |_, conn| {
+            conn.write(b"HTTP/1.1 200 OK\r\nCache-Control: max-age=9999\r\nContent-Length: 8388608\r\n\r\n")?;
+            conn.write(&vec![b'x'; 4 << 20])?;
+            conn.wait_at(&gate)?;
+            conn.write(&vec![b'x'; 4 << 20])?;
+            Ok(Some(Outcome::Close))
+        })
+        .start()
+}
+
 /// Fills a cache until it is killed, when started by the test below.
 #[test]
 fn fills_a_cache_until_killed() {
@@ -989,7 +1088,8 @@ fn a_killed_process_leaves_whole_entries_or_none() {
             assert!(bytes.iter().all(|byte| *byte == bytes[0]), "page {page} is of one piece");
         }
         assert!(host.stats().cache_bytes <= 20_000_000);
-        assert!(!folder.names().iter().any(|name| name.ends_with(".sortie-part")), "what was half written is gone");
+        let half_written = |name: &String| name.ends_with(".sortie-part") || name.ends_with(".sortie-staged");
+        assert!(!folder.names().iter().any(half_written), "what was half written is gone");
     }
     assert!(found > rounds, "{found} entries");
     println!("{found} whole entries in {rounds} rounds");

@@ -25,7 +25,8 @@ use super::recoding::{Broken, Recoded, Recoding};
 use super::resume::{Left, Resumable, Start};
 use super::threads::Kind;
 use crate::cache::entry::Entry;
-use crate::cache::{OnItsWay, folder};
+use crate::cache::folder::Staged;
+use crate::cache::{OnItsWay, Recorded, folder};
 use crate::error::{ErrorKind, Failure};
 use crate::files::{self, Links};
 use crate::slots::RequestId;
@@ -109,6 +110,12 @@ pub(crate) enum Op {
     Recall(Key, Vec<PathBuf>),
     /// Write what the cache stores.
     Keep(PathBuf, Arc<Entry>, OnItsWay),
+    /// Write more of a body that the cache is to store, here until it is whole.
+    Stage(PathBuf, Recorded),
+    /// It is whole: store it at the second path, with the head of this entry.
+    KeepStaged(PathBuf, PathBuf, Arc<Entry>),
+    /// It is not to be stored: remove it.
+    Unstage(PathBuf),
     /// Note that the cache has used this.
     Touch(PathBuf),
     /// Remove what the cache has forgotten.
@@ -160,6 +167,7 @@ impl Op {
     pub(super) fn strand(&self) -> StrandId {
         match self {
             Op::Recall(..) | Op::Keep(..) | Op::Touch(_) | Op::Forget(_) => StrandId::Cache,
+            Op::Stage(..) | Op::KeepStaged(..) | Op::Unstage(_) => StrandId::Cache,
             Op::Save(..) => StrandId::Cookies,
             Op::Free(_) => StrandId::Freeing,
             _ => self.subject().0.map_or(StrandId::Freeing, |key| StrandId::Request(key.id)),
@@ -194,6 +202,7 @@ impl Op {
             Op::OpenForm(_, pieces) => pieces.iter().find_map(Piece::file).and_then(Location::folder),
             Op::Recall(_, paths) => paths.first().and_then(|path| path.parent()),
             Op::Keep(path, ..) | Op::Touch(path) | Op::Save(path, _) => path.parent(),
+            Op::Stage(path, _) | Op::KeepStaged(path, ..) | Op::Unstage(path) => path.parent(),
             _ => None,
         }?;
         let mut hasher = DefaultHasher::new();
@@ -219,8 +228,8 @@ impl Op {
             | Op::Read(key, ..)
             | Op::Recall(key, _)
             | Op::Close(key) => (Some(*key), false),
-            Op::Keep(..) => (Some(Key::CLIENT), false),
-            Op::Touch(_) | Op::Forget(_) => (None, false),
+            Op::Keep(..) | Op::KeepStaged(..) => (Some(Key::CLIENT), false),
+            Op::Stage(..) | Op::Unstage(_) | Op::Touch(_) | Op::Forget(_) => (None, false),
             Op::Save(..) => (Some(Key::CLIENT), true),
             Op::Free(_) | Op::Abandon => (None, false),
         }
@@ -235,6 +244,8 @@ pub(super) struct Work {
     forms: HashMap<Key, FormReader>,
     texts: HashMap<Key, Recoding>,
     compressing: HashMap<Key, Compressing>,
+    /// Bodies that the cache is to store, by where they are; those that could not be written are `None`.
+    staged: HashMap<PathBuf, Option<Staged>>,
     /// Whose work takes long, the next to be gone on with first: what is small does not wait for what is large.
     busy: VecDeque<Key>,
     /// There is no time to wait for the disk.
@@ -246,7 +257,7 @@ pub(super) struct Work {
 impl Work {
     pub(super) fn is_empty(&self) -> bool {
         let files = self.writers.is_empty() && self.readers.is_empty() && self.forms.is_empty();
-        files && self.texts.is_empty() && self.compressing.is_empty()
+        files && self.staged.is_empty() && self.texts.is_empty() && self.compressing.is_empty()
     }
 
     pub(super) fn is_writing(&self, key: Key) -> bool {
@@ -268,6 +279,7 @@ impl Work {
         for (_, part) in self.writers.drain() {
             part.discard(self.in_haste);
         }
+        self.staged.drain().filter_map(|(_, staged)| staged).for_each(Staged::remove);
         self.readers.clear();
         self.forms.clear();
         self.texts.clear();
@@ -383,6 +395,7 @@ impl Work {
             | Op::Open(_, location, _)
             | Op::OpenCompressed(_, location, ..) => hold::pass(&location.full()),
             Op::Keep(path, ..) | Op::Touch(path) | Op::Save(path, _) => hold::pass(path),
+            Op::Stage(path, _) | Op::KeepStaged(path, ..) | Op::Unstage(path) => hold::pass(path),
             Op::Recall(_, paths) | Op::Forget(paths) => paths.iter().for_each(|path| hold::pass(path)),
             Op::OpenForm(_, pieces) => {
                 pieces.iter().filter_map(Piece::file).for_each(|location| hold::pass(&location.full()));
@@ -508,6 +521,29 @@ impl Work {
             Op::Keep(path, entry, _on_its_way) => {
                 let kept = folder::keep(&path, &entry);
                 (!kept).then_some(Outcome::NotKept(path))
+            }
+            Op::Stage(path, bytes) => {
+                let staged = match self.staged.remove(&path) {
+                    Some(staged) => staged,
+                    None => Staged::create(&path).ok(),
+                };
+                let staged = staged.and_then(|staged| staged.write(bytes.bytes()));
+                self.staged.insert(path, staged);
+                None
+            }
+            Op::KeepStaged(from, path, entry) => {
+                let kept = match self.staged.remove(&from).flatten() {
+                    Some(staged) => staged.keep(&path, &entry),
+                    None => {
+                        folder::forget(std::slice::from_ref(&path));
+                        false
+                    }
+                };
+                (!kept).then_some(Outcome::NotKept(path))
+            }
+            Op::Unstage(path) => {
+                self.staged.remove(&path).flatten().into_iter().for_each(Staged::remove);
+                None
             }
             Op::Touch(path) => {
                 folder::touch(&path);

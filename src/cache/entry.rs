@@ -1,5 +1,5 @@
-//! A stored response, and how it lies in a file: a mark, a checksum of all that follows it, the head's length, the head as
-//! lines, and the body as it came over the wire.
+//! A stored response, and how it lies in a file: a mark, a checksum of all that follows it, the head's length, the body as it
+//! came over the wire, and the head as lines. The head is last, since a large body is written while it comes.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::request::is_token;
 /// What each file begins with.
 pub(crate) const MARK: &[u8; 8] = b"SORTIEC1";
 /// The mark, the checksum, the head's length.
-const PREFIX: usize = 16;
+pub(super) const PREFIX: usize = 16;
 
 /// A response to a GET. Its head has what is kept, with the status line.
 #[derive(Debug, PartialEq, Eq)]
@@ -88,7 +88,8 @@ impl Entry {
         head
     }
 
-    fn lines(&self) -> Vec<u8> {
+    /// The head as it lies in a file.
+    pub(super) fn lines(&self) -> Vec<u8> {
         let Times { requested, responded } = self.times;
         let (url, compression, variant) = (&self.url, u8::from(self.compression), self.variant);
         let mut lines = format!("{url}\n{requested} {responded} {compression} {variant} {}\n", self.status);
@@ -109,14 +110,14 @@ impl Entry {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let lines = self.lines();
         let mut bytes = Vec::with_capacity(PREFIX + lines.len() + self.body.len());
-        bytes.extend_from_slice(MARK);
-        bytes.extend_from_slice(&[0; 4]);
-        bytes.extend_from_slice(&u32::try_from(lines.len()).unwrap_or(u32::MAX).to_le_bytes());
-        bytes.extend_from_slice(&lines);
+        bytes.extend_from_slice(&[0; PREFIX]);
         bytes.extend_from_slice(&self.body);
-        let sum = checksum(bytes.get(12..).unwrap_or(&[])).to_le_bytes();
-        if let Some(place) = bytes.get_mut(8..12) {
-            place.copy_from_slice(&sum);
+        bytes.extend_from_slice(&lines);
+        let mut rest = Crc::new();
+        rest.update(&self.body);
+        rest.update(&lines);
+        if let Some(place) = bytes.get_mut(..PREFIX) {
+            place.copy_from_slice(&prefix(&lines, &rest));
         }
         bytes
     }
@@ -128,8 +129,10 @@ impl Entry {
         if !bytes.starts_with(MARK) || number(8)? != checksum(bytes.get(12..)?) {
             return None;
         }
-        let end = PREFIX.checked_add(usize::try_from(number(12)?).ok()?)?;
-        let mut lines = bytes.get(PREFIX..end)?.split(|byte| *byte == b'\n');
+        let (body, lines) = bytes
+            .get(PREFIX..)?
+            .split_at_checked(bytes.len().checked_sub(PREFIX)?.checked_sub(usize::try_from(number(12)?).ok()?)?)?;
+        let mut lines = lines.split(|byte| *byte == b'\n');
         let mut line = || std::str::from_utf8(lines.next()?).ok();
         let (url, numbers, status_line) = (line()?.to_owned(), line()?, line()?);
         let mut numbers = numbers.split(' ').map(str::parse::<u64>);
@@ -157,9 +160,21 @@ impl Entry {
         if !rules::is_storable(status, &head, false) || rules::kept(&head).len() != head.len() {
             return None;
         }
-        let body = Arc::new(bytes.get(end..)?.to_vec());
+        let body = Arc::new(body.to_vec());
         Some(Entry { url, times, compression, variant, status, head: Lines(head), body })
     }
+}
+
+/// What a file begins with whose head has these lines, and in which this follows.
+pub(super) fn prefix(lines: &[u8], rest: &Crc) -> [u8; PREFIX] {
+    let length = u32::try_from(lines.len()).unwrap_or(u32::MAX).to_le_bytes();
+    let mut sum = Crc::new();
+    sum.update(&length);
+    sum.combine(rest);
+    let mut prefix = [0; PREFIX];
+    let parts = MARK.iter().chain(&sum.sum().to_le_bytes()).chain(&length).copied().collect::<Vec<u8>>();
+    prefix.iter_mut().zip(parts).for_each(|(place, byte)| *place = byte);
+    prefix
 }
 
 fn checksum(bytes: &[u8]) -> u32 {

@@ -1,13 +1,15 @@
 //! The folder that stored responses lie in, a file each. Only the disk's thread comes here, but for the opening.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use flate2::Crc;
+
 use super::MAX_ENTRY;
-use super::entry::{Entry, MARK};
+use super::entry::{self, Entry, MARK};
 use crate::body::disk::replace;
 use crate::body::part::PART_SUFFIX;
 use crate::error::{Reason, Refusal};
@@ -16,6 +18,8 @@ use crate::lock::Locked;
 
 /// What the names of our files end with, after 16 hexadecimal digits.
 const SUFFIX: &str = ".sortie-cache";
+/// What the names of bodies end with that are written while they come, after 16 hexadecimal digits.
+const STAGED_SUFFIX: &str = ".sortie-staged";
 /// What is locked while a client has the folder.
 const LOCK: &str = "lock.sortie-cache";
 
@@ -32,9 +36,18 @@ pub(super) fn path(folder: &Path, key: u64) -> PathBuf {
     folder.join(format!("{key:016x}{SUFFIX}"))
 }
 
+/// Where a body is written while it comes.
+pub(super) fn staged_path(folder: &Path, number: u64) -> PathBuf {
+    folder.join(format!("{number:016x}{STAGED_SUFFIX}"))
+}
+
 /// The key that a name of ours tells.
 fn key_of(name: &str) -> Option<u64> {
-    let digits = name.strip_suffix(SUFFIX).filter(|digits| digits.len() == 16)?;
+    number_of(name, SUFFIX)
+}
+
+fn number_of(name: &str, suffix: &str) -> Option<u64> {
+    let digits = name.strip_suffix(suffix).filter(|digits| digits.len() == 16)?;
     let lower = digits.bytes().all(|digit| digit.is_ascii_digit() || matches!(digit, b'a'..=b'f'));
     u64::from_str_radix(digits, 16).ok().filter(|_| lower)
 }
@@ -60,7 +73,8 @@ pub(crate) fn open(folder: &Path) -> Result<Found, Refusal> {
     for file in fs::read_dir(folder).map_err(cannot)?.flatten() {
         let name = file.file_name();
         let Some(name) = name.to_str() else { continue };
-        if name.strip_suffix(PART_SUFFIX).and_then(key_of).is_some() {
+        let half_written = name.strip_suffix(PART_SUFFIX).and_then(key_of);
+        if half_written.or_else(|| number_of(name, STAGED_SUFFIX)).is_some() {
             let _ = fs::remove_file(file.path());
         } else if let (Some(key), Ok(metadata)) = (key_of(name), file.metadata())
             && has_mark(&file.path())
@@ -81,7 +95,7 @@ fn has_mark(path: &Path) -> bool {
 /// Writes an entry. One whose place something else has taken is not kept; nor is one for which there is no room. Tells whether
 /// it is there.
 pub(crate) fn keep(path: &Path, entry: &Entry) -> bool {
-    if fs::symlink_metadata(path).is_ok() && !has_mark(path) {
+    if is_foreign(path) {
         return false;
     }
     // Not synced: what a power cut leaves of it the checksum tells.
@@ -91,6 +105,74 @@ pub(crate) fn keep(path: &Path, entry: &Entry) -> bool {
         let _ = fs::remove_file(path);
     }
     kept
+}
+
+/// A body that is written while it comes, and becomes an entry once it is whole.
+pub(crate) struct Staged {
+    file: File,
+    path: PathBuf,
+    sum: Crc,
+}
+
+impl Staged {
+    pub(crate) fn create(path: &Path) -> io::Result<Staged> {
+        let mut options = File::options();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = files::open(path, &mut options, Links::Refuse)?;
+        let mut staged = Staged { file, path: path.to_owned(), sum: Crc::new() };
+        match staged.file.write_all(&[0; entry::PREFIX]) {
+            Ok(()) => Ok(staged),
+            Err(error) => {
+                staged.remove();
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes more of the body. If that fails, the file is removed.
+    pub(crate) fn write(mut self, bytes: &[u8]) -> Option<Staged> {
+        if self.file.write_all(bytes).is_err() {
+            self.remove();
+            return None;
+        }
+        self.sum.update(bytes);
+        Some(self)
+    }
+
+    /// Makes it the entry at a path, with the head of this one. Tells whether it is there.
+    pub(crate) fn keep(mut self, path: &Path, entry: &Entry) -> bool {
+        if is_foreign(path) {
+            self.remove();
+            return false;
+        }
+        let lines = entry.lines();
+        self.sum.update(&lines);
+        let prefix = entry::prefix(&lines, &self.sum);
+        let file = &mut self.file;
+        let written = file.write_all(&lines).and_then(|()| file.seek(SeekFrom::Start(0)));
+        let written = written.and_then(|_| file.write_all(&prefix));
+        let Staged { file, path: staged, .. } = self;
+        // Not every system renames what is open.
+        drop(file);
+        let kept = written.and_then(|()| fs::rename(&staged, path)).is_ok();
+        if !kept {
+            // What it was to replace no longer holds.
+            forget(&[staged, path.to_owned()]);
+        }
+        kept
+    }
+
+    pub(crate) fn remove(self) {
+        drop(self.file);
+        let _ = fs::remove_file(self.path);
+    }
+}
+
+/// Whether something that is not ours has taken the place of an entry.
+fn is_foreign(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok() && !has_mark(path)
 }
 
 /// The largest file that can be one of ours: a body and its head.
@@ -151,6 +233,27 @@ mod tests {
         assert_eq!(fs::read(at(4)).unwrap(), b"not ours");
         assert!(foreign.iter().all(|name| folder.path().join(name).exists()));
         assert!(!folder.path().join("0000000000000007.sortie-cache.sortie-part").exists());
+    }
+
+    #[test]
+    fn what_is_written_while_it_comes_is_found_once_it_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let (at, staged) = (path(folder.path(), 1), staged_path(folder.path(), 1));
+        let whole = entry("http://x/", b"body");
+        let begin = || Staged::create(&staged).unwrap().write(b"bo").unwrap();
+        assert!(begin().write(b"dy").unwrap().keep(&at, &entry("http://x/", b"")));
+        assert_eq!(fs::read(&at).unwrap(), whole.encode());
+        assert_eq!(*recall(&at).unwrap(), whole);
+        assert!(!staged.exists());
+        begin().remove();
+        assert!(!staged.exists());
+        drop(begin());
+        assert!(Staged::create(&staged).is_err(), "what lies there is not gone on with");
+        assert_eq!(open(folder.path()).unwrap().files.len(), 1);
+        assert!(!staged.exists(), "a killed process has left it");
+        fs::write(&at, "foreign").unwrap();
+        assert!(!begin().keep(&at, &whole) && !staged.exists());
+        assert_eq!(fs::read(&at).unwrap(), b"foreign");
     }
 
     #[test]

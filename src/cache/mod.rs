@@ -15,10 +15,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use url::Url;
 
 use crate::body::disk::Op;
+use crate::body::threads::Disk;
 use entry::Entry;
 use lru::Lru;
 
-/// The largest body that is kept: it is held in memory until it is whole.
+/// The largest body that is kept.
 pub(crate) const MAX_ENTRY: u64 = 32 << 20;
 /// What a file takes up on disk is a multiple of this, with most file systems.
 const BLOCK: u64 = 4096;
@@ -26,8 +27,10 @@ const BLOCK: u64 = 4096;
 const MAX_VOIDED: usize = 256;
 /// How many variants of a URL are kept, as `Vary` tells them apart.
 const MAX_VARIANTS: u64 = 4;
-/// How much of bodies that are coming may be held at a time to be stored when they are whole, in bytes; a response that comes
-/// beyond that is not stored.
+/// How much of a body is held before it is written to the cache's folder while it comes, if there is one, in bytes.
+const STAGE_AT: usize = 256 << 10;
+/// How much of bodies that are coming may be held at a time, until they are whole or the disk has written it, in bytes; a
+/// response that comes beyond that is not stored.
 const MAX_RECORDED: u64 = MAX_ENTRY;
 /// How often it is noted on disk that an entry is in use, in milliseconds.
 const TOUCH_EVERY: u64 = 60_000;
@@ -56,7 +59,7 @@ impl Drop for OnItsWay {
     }
 }
 
-/// The bytes of one response that are held until it is whole, counted with those of all others.
+/// Bytes of one response that are held until it is whole, or until the disk has written them, counted with those of all others.
 pub(crate) struct Recorded {
     bytes: Vec<u8>,
     all: Arc<AtomicU64>,
@@ -75,8 +78,8 @@ impl Recorded {
         true
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Takes the bytes out; they are counted where they go to.
@@ -90,6 +93,86 @@ impl Drop for Recorded {
     fn drop(&mut self) {
         self.take();
     }
+}
+
+/// A body that is coming and is to be stored: held while it is small or if there is no folder, else written to the folder a
+/// piece at a time. Dropped, it is gone from there.
+pub(crate) struct Coming {
+    held: Recorded,
+    length: u64,
+    /// Where it may be written to, and by whom.
+    place: Option<(PathBuf, Arc<Disk>)>,
+    /// Some of it was handed over to be written.
+    is_staged: bool,
+}
+
+impl Coming {
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Adds bytes; `false` if it cannot be held, nor is the disk soon enough. Then it is gone.
+    pub(crate) fn add(&mut self, bytes: &[u8]) -> bool {
+        self.length += bytes.len() as u64;
+        let added = self.held.add(bytes);
+        if !added {
+            self.give_up();
+        } else if self.held.bytes().len() >= STAGE_AT {
+            self.hand_over();
+        }
+        added
+    }
+
+    fn hand_over(&mut self) {
+        let Some((path, disk)) = &self.place else { return };
+        let emptied = Recorded { bytes: Vec::new(), all: Arc::clone(&self.held.all) };
+        disk.send(Op::Stage(path.clone(), std::mem::replace(&mut self.held, emptied)));
+        self.is_staged = true;
+    }
+
+    pub(crate) fn give_up(&mut self) {
+        self.held.take();
+        if let Some((path, disk)) = self.place.take().filter(|_| self.is_staged) {
+            disk.send(Op::Unstage(path));
+        }
+    }
+
+    /// It is whole: takes the bytes out, if they are held, or else what is staged.
+    pub(crate) fn end(&mut self) -> Body {
+        if !self.is_staged {
+            return Body::Held(self.held.take());
+        }
+        if !self.held.bytes().is_empty() {
+            self.hand_over();
+        }
+        Body::Staged(Staged { length: self.length, place: self.place.take() })
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if let Some((path, disk)) = self.place.take() {
+            disk.send(Op::Unstage(path));
+        }
+    }
+}
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}
+
+/// A whole body in the cache's folder. Dropped before it is stored, it is gone from there.
+pub(crate) struct Staged {
+    length: u64,
+    place: Option<(PathBuf, Arc<Disk>)>,
+}
+
+/// A whole body that is to be stored.
+pub(crate) enum Body {
+    Held(Vec<u8>),
+    Staged(Staged),
 }
 
 /// What is known of a file.
@@ -112,6 +195,8 @@ pub(crate) struct Cache {
     memory: Lru<Arc<Entry>>,
     disk: Lru<OnDisk>,
     recorded: Arc<AtomicU64>,
+    /// How many bodies were begun.
+    begun: u64,
     folder: Option<PathBuf>,
     on_its_way: Arc<AtomicU64>,
     is_on: bool,
@@ -159,11 +244,12 @@ impl Cache {
             .collect();
         let memory = Lru::new(memory_limit);
         let (voided, on_its_way, recorded) = Default::default();
-        let (epoch, all_void, hits, revalidated, misses) = Default::default();
+        let (begun, epoch, all_void, hits, revalidated, misses) = Default::default();
         let cache = Cache {
             memory,
             disk,
             recorded,
+            begun,
             folder,
             on_its_way,
             is_on,
@@ -206,8 +292,16 @@ impl Cache {
         self.folder.as_ref().map(|folder| folder::path(folder, key))
     }
 
-    /// Starts to hold a body that is to be stored.
-    pub(crate) fn record(&self) -> Recorded {
+    /// Starts to keep a body that is to be stored.
+    pub(crate) fn record(&mut self, disk: &Arc<Disk>) -> Coming {
+        self.begun += 1;
+        // What only memory has room for is held.
+        let folder = self.folder.as_ref().filter(|_| self.disk.largest() >= self.memory.largest());
+        let place = folder.map(|folder| (folder::staged_path(folder, self.begun), Arc::clone(disk)));
+        Coming { held: self.hold(), length: 0, place, is_staged: false }
+    }
+
+    fn hold(&self) -> Recorded {
         Recorded { bytes: Vec::new(), all: Arc::clone(&self.recorded) }
     }
 
@@ -299,14 +393,26 @@ impl Cache {
         }
     }
 
-    /// Stores a response in the place of an earlier one.
-    pub(crate) fn store(&mut self, url: &Url, entry: &Arc<Entry>, now: u64, disk: &dyn Fn(Op)) {
+    /// Stores a response in the place of an earlier one. If its body is in the folder already, the entry has none.
+    pub(crate) fn store(&mut self, url: &Url, entry: &Arc<Entry>, staged: Option<Staged>, now: u64, disk: &dyn Fn(Op)) {
         let key = self.place_for(url, entry);
-        self.keep_in_memory(key, entry);
+        let size = entry.size() + staged.as_ref().map_or(0, |staged| staged.length);
+        if staged.is_some() {
+            self.memory.remove(key);
+        } else {
+            self.keep_in_memory(key, entry);
+        }
         let Some(path) = self.path(key) else { return };
-        let size = entry.size();
         let fits = size <= self.disk.largest();
-        let Some(on_its_way) = fits.then(|| OnItsWay::new(size, &self.on_its_way)).flatten() else {
+        let keep = match staged {
+            _ if !fits => None,
+            Some(mut staged) => {
+                staged.place.take().map(|(from, _)| Op::KeepStaged(from, path.clone(), Arc::clone(entry)))
+            }
+            None => OnItsWay::new(size, &self.on_its_way)
+                .map(|on_its_way| Op::Keep(path.clone(), Arc::clone(entry), on_its_way)),
+        };
+        let Some(keep) = keep else {
             if self.disk.remove(key) {
                 disk(Op::Forget(vec![path]));
             }
@@ -318,7 +424,7 @@ impl Cache {
             .into_iter()
             .filter_map(|key| self.path(key))
             .collect();
-        disk(Op::Keep(path, Arc::clone(entry), on_its_way));
+        disk(keep);
         if !gone.is_empty() {
             disk(Op::Forget(gone));
         }
@@ -380,7 +486,7 @@ mod tests {
     #[test]
     fn bodies_that_are_coming_are_held_to_a_limit_together() {
         let (cache, _) = Cache::new(None, &[], 0, 1 << 30);
-        let mut bodies: Vec<Recorded> = (0..40).map(|_| cache.record()).collect();
+        let mut bodies: Vec<Recorded> = (0..40).map(|_| cache.hold()).collect();
         let piece = vec![0; 1 << 20];
         let mut held = 0;
         for body in (0..24).flat_map(|_| 0..40) {
@@ -392,7 +498,7 @@ mod tests {
         assert!(bodies[1].add(&piece) && !bodies[2].add(b"x"), "what is let go of makes room");
         drop(bodies);
         assert_eq!(cache.recorded.load(Ordering::Relaxed), 0);
-        assert!(cache.record().add(&vec![0; usize::try_from(MAX_RECORDED).unwrap()]));
+        assert!(cache.hold().add(&vec![0; usize::try_from(MAX_RECORDED).unwrap()]));
     }
 
     #[test]
@@ -402,13 +508,13 @@ mod tests {
         let (mut cache, _) = Cache::new(Some("folder".into()), &[], 1 << 30, 0);
         let operations = RefCell::new(Vec::new());
         let disk = |operation| operations.borrow_mut().push(operation);
-        (0..5).for_each(|number| cache.store(&url(number), &entry(number), 0, &disk));
+        (0..5).for_each(|number| cache.store(&url(number), &entry(number), None, 0, &disk));
         let kept = |cache: &Cache| (0..5).filter(|number| !cache.lies_at(&url(*number)).is_empty()).count();
         assert_eq!((kept(&cache), operations.borrow().len()), (3, 3));
-        cache.store(&url(0), &entry(0), 0, &disk);
+        cache.store(&url(0), &entry(0), None, 0, &disk);
         assert!(matches!(operations.borrow().last(), Some(Op::Forget(_))), "the older one does not stay");
         operations.borrow_mut().clear();
-        cache.store(&url(0), &entry(0), 0, &disk);
+        cache.store(&url(0), &entry(0), None, 0, &disk);
         assert_eq!(kept(&cache), 3);
     }
 }

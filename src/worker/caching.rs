@@ -11,9 +11,9 @@ use super::local::{Answer, Local, Peer};
 use super::{redirect, shown};
 use crate::body::disk::Op;
 use crate::body::source::Source;
-use crate::cache::Recorded;
 use crate::cache::entry::{Entry, Lines};
 use crate::cache::rules::{self, Asked, Control, Times};
+use crate::cache::{Body, Coming, Staged};
 use crate::error::{ErrorKind, Failure};
 use crate::event::TraceLevel;
 use crate::headers::Headers;
@@ -37,7 +37,7 @@ pub(super) struct Recorder {
     largest: u64,
     /// Whether the response may be kept, as far as it has come.
     keeps: bool,
-    body: Recorded,
+    body: Coming,
 }
 
 impl Recorder {
@@ -57,10 +57,10 @@ impl Recorder {
 
     /// Takes bytes of the body, unless it is not kept or there are too many.
     pub(super) fn take(&mut self, bytes: &[u8]) {
-        let fits = (self.body.len() + bytes.len()) as u64 <= self.largest;
+        let fits = self.body.length() + bytes.len() as u64 <= self.largest;
         self.keeps = self.keeps && fits && self.body.add(bytes);
         if !self.keeps {
-            self.body.take();
+            self.body.give_up();
         }
     }
 }
@@ -157,7 +157,7 @@ impl Worker {
                 epoch: self.cache.epoch(),
                 largest: self.cache.largest(),
                 keeps: false,
-                body: self.cache.record(),
+                body: self.cache.record(&self.outlet.disk),
             }));
         }
         drop(hop);
@@ -221,7 +221,7 @@ impl Worker {
             entry = Arc::new(Entry { url: entry.url.clone(), times, head, body, ..*entry });
             self.cache.revalidated += 1;
             if let Some(recorder) = flow.recorder.take() {
-                self.store(&job.url, &recorder, entry.as_ref());
+                self.store(&job.url, &recorder, entry.as_ref(), None);
             }
         }
         job.validation.clear();
@@ -236,8 +236,8 @@ impl Worker {
         self.cache.invalidate(&job.url, &|operation| self.outlet.to_disk(operation));
     }
 
-    /// Stores a response, unless something speaks against it after all.
-    fn store(&mut self, url: &Url, recorder: &Recorder, entry: &Entry) {
+    /// Stores a response, unless something speaks against it after all; its body may be in the cache's folder already.
+    fn store(&mut self, url: &Url, recorder: &Recorder, entry: &Entry, staged: Option<Staged>) {
         let fields: Vec<_> = recorder.fields.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
         let user_agent = self.config.user_agent.as_deref();
         let asked = Asked { fields: &fields, authorized: recorder.authorized, user_agent };
@@ -249,7 +249,7 @@ impl Worker {
             Some(variant) if recorder.wants(entry.status, entry.headers()) => {
                 let (url_text, head, body) = (entry.url.clone(), entry.head.clone(), Arc::clone(&entry.body));
                 let entry = Arc::new(Entry { url: url_text, head, body, variant, ..*entry });
-                self.cache.store(url, &entry, rules::now(), &disk);
+                self.cache.store(url, &entry, staged, rules::now(), &disk);
             }
             _ => self.cache.invalidate(url, &disk),
         }
@@ -282,11 +282,14 @@ impl Worker {
             }
             return;
         }
-        let body = recorder.body.take();
         // A redirect's body need not have come to its end.
-        if redirected && u64::try_from(flow.declared) != Ok(body.len() as u64) {
+        if redirected && u64::try_from(flow.declared) != Ok(recorder.body.length()) {
             return;
         }
+        let (body, staged) = match recorder.body.end() {
+            Body::Held(bytes) => (bytes, None),
+            Body::Staged(staged) => (Vec::new(), Some(staged)),
+        };
         let entry = Entry {
             url: job.url.as_str().to_owned(),
             times: Times { requested: flow.requested, responded: rules::now() },
@@ -296,6 +299,6 @@ impl Worker {
             head: Lines(rules::kept(&flow.headers)),
             body: Arc::new(body),
         };
-        self.store(&job.url, &recorder, &entry);
+        self.store(&job.url, &recorder, &entry, staged);
     }
 }
