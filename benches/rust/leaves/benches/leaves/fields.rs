@@ -55,7 +55,7 @@ type List = Vec<(String, String)>;
 pub(crate) fn sortie() -> Headers {
     let mut head = Head::default();
     head.begin(b"HTTP/1.1 200 OK");
-    LINES.iter().for_each(|line| head.add(line.as_bytes()));
+    LINES.iter().for_each(|line| head.add(line.as_bytes()).unwrap());
     head.finish()
 }
 
