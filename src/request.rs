@@ -905,6 +905,10 @@ pub(crate) fn parse_url(text: &str) -> Result<Url, Refusal> {
 /// standard knows none, since it means something on this machine alone.
 fn take_zone(text: &str) -> Result<(Cow<'_, str>, Option<Box<str>>), Refusal> {
     let none = Ok((text.into(), None));
+    // Few URLs have such an address, and each submit comes here.
+    if !text.as_bytes().contains(&b'[') {
+        return none;
+    }
     let Some((scheme, rest)) = text.split_once("://") else { return none };
     let authority = rest.split(['/', '\\', '?', '#']).next().unwrap_or_default();
     let start = authority.rfind('@').map_or(0, |at| at + 1);
@@ -928,9 +932,10 @@ fn take_zone(text: &str) -> Result<(Cow<'_, str>, Option<Box<str>>), Refusal> {
 
 /// A URL with its zone back in its place.
 pub(crate) fn with_zone<'a>(url: &'a str, zone: Option<&str>) -> Cow<'a, str> {
-    match (zone, url.split_once(']')) {
-        (Some(zone), Some((before, after))) => format!("{before}%25{zone}]{after}").into(),
-        _ => url.into(),
+    let Some(zone) = zone else { return url.into() };
+    match url.split_once(']') {
+        Some((before, after)) => format!("{before}%25{zone}]{after}").into(),
+        None => url.into(),
     }
 }
 
