@@ -219,7 +219,8 @@ enum class ClientFlags : std::uint32_t {
 enum class EventFlags : std::uint32_t {
     none = 0,
     from_cache = SORTIE_EVENT_FROM_CACHE,
-    revalidated = SORTIE_EVENT_REVALIDATED
+    revalidated = SORTIE_EVENT_REVALIDATED,
+    credentials_unused = SORTIE_EVENT_CREDENTIALS_UNUSED
 };
 
 enum class Network : std::uint32_t {
@@ -740,6 +741,20 @@ public:
         return number(config_.max_receive_bytes_per_second, rate);
     }
     Config &max_send_bytes_per_second(std::uint64_t rate) { return number(config_.max_send_bytes_per_second, rate); }
+    Config &keep_alive_interval(std::chrono::milliseconds time)
+    {
+        return time_of(config_.keep_alive_interval_ms, time, "keep_alive_interval");
+    }
+    Config &max_connection_idle(std::chrono::milliseconds time)
+    {
+        return time_of(config_.max_connection_idle_ms, time, "max_connection_idle");
+    }
+    /// A lowest speed of bodies, on average over each period.
+    Config &min_bytes_per_second(std::uint64_t rate) { return number(config_.min_bytes_per_second, rate); }
+    Config &min_speed_period(std::chrono::milliseconds time)
+    {
+        return time_of(config_.min_speed_period_ms, time, "min_speed_period");
+    }
     Config &trace_level(TraceLevel level) { return number(config_.trace_level, static_cast<std::uint32_t>(level)); }
 
     /// As C has it, valid as long as this is.
@@ -918,6 +933,14 @@ public:
         return number(desc_.max_receive_bytes_per_second, rate);
     }
     Request &max_send_bytes_per_second(std::uint64_t rate) { return number(desc_.max_send_bytes_per_second, rate); }
+    /// A lowest speed of bodies, on average over each period.
+    Request &min_bytes_per_second(std::uint64_t rate) { return number(desc_.min_bytes_per_second, rate); }
+    Request &min_speed_period(std::chrono::milliseconds time)
+    {
+        return time_of(desc_.min_speed_period_ms, time, "min_speed_period");
+    }
+    /// A proxy for this request alone; "" means none.
+    Request &proxy(const Text &url) { return text_of(desc_.proxy, url, "proxy"); }
 
     /// As C has it, valid as long as this and its body are.
     sortie_request_desc native() const noexcept
@@ -1104,7 +1127,7 @@ private:
     sortie_body *body_ = nullptr;
 };
 
-/// A response header.
+/// A response header, or trailer.
 struct Header {
     std::string_view name;
     std::string_view value;
@@ -1134,7 +1157,7 @@ struct Timing {
     std::uint64_t bytes_sent = 0;
 };
 
-/// An event's response headers, for a range-based for.
+/// An event's response headers, or its trailers, for a range-based for.
 class Headers {
 public:
     class iterator {
@@ -1149,7 +1172,7 @@ public:
         Header operator*() const
         {
             const char *name = nullptr, *value = nullptr;
-            sortie_event_header_at(event_, index_, &name, &value);
+            (trailers_ ? sortie_event_trailer_at : sortie_event_header_at)(event_, index_, &name, &value);
             return {detail::view(name), detail::view(value)};
         }
         iterator &operator++() noexcept
@@ -1168,20 +1191,36 @@ public:
 
     private:
         friend class Headers;
-        iterator(const sortie_event *event, std::uint32_t index) noexcept : event_(event), index_(index) {}
+        iterator(const Headers &headers, std::uint32_t index) noexcept
+            : event_(headers.event_), trailers_(headers.trailers_), index_(index)
+        {
+        }
 
         const sortie_event *event_ = nullptr;
+        bool trailers_ = false;
         std::uint32_t index_ = 0;
     };
 
     explicit Headers(const sortie_event &event) noexcept : event_(&event) {}
+    static Headers trailers(const sortie_event &event) noexcept
+    {
+        Headers headers(event);
+        headers.trailers_ = true;
+        return headers;
+    }
 
-    iterator begin() const noexcept { return iterator(event_, 0); }
-    iterator end() const noexcept { return iterator(event_, sortie_event_header_count(event_)); }
-    std::size_t size() const noexcept { return sortie_event_header_count(event_); }
+    iterator begin() const noexcept { return iterator(*this, 0); }
+    iterator end() const noexcept { return iterator(*this, count()); }
+    std::size_t size() const noexcept { return count(); }
 
 private:
+    std::uint32_t count() const noexcept
+    {
+        return trailers_ ? sortie_event_trailer_count(event_) : sortie_event_header_count(event_);
+    }
+
     const sortie_event *event_;
+    bool trailers_ = false;
 };
 
 /// Something that happened to a request. It, and all that it points to, is there until the callback that it was given
@@ -1241,6 +1280,14 @@ public:
         return value ? std::optional<std::string_view>(value) : std::nullopt;
     }
     Headers headers() const noexcept { return Headers(*raw_); }
+    /// A field that came after the body of a response, of an ENDED event; the same for all of them below.
+    std::optional<std::string_view> trailer(const Text &name, std::uint32_t index = 0) const
+    {
+        const detail::Terminated terminated(name, "a trailer's name");
+        const char *value = terminated.is_bad() ? nullptr : sortie_event_trailer(raw_, terminated.get(), index);
+        return value ? std::optional<std::string_view>(value) : std::nullopt;
+    }
+    Headers trailers() const noexcept { return Headers::trailers(*raw_); }
     Charset charset() const noexcept
     {
         std::uint32_t source = 0;
@@ -1299,11 +1346,8 @@ public:
         facts_.file_path = keep(event.file_path());
         facts_.status_line = keep(event.status_line());
         facts_.remote_address = keep(event.remote_address());
-        facts_.header_count = event.headers().size();
-        Header *headers = arena_.make<Header>(facts_.header_count);
-        facts_.headers = headers;
-        for (const Header header : event.headers())
-            new (headers++) Header{keep(header.name), keep(header.value)};
+        facts_.headers = keep(event.headers());
+        facts_.trailers = keep(event.trailers());
         if (event.ended())
             facts_.timing = *event.timing();
         if (event.native().body)
@@ -1337,17 +1381,32 @@ public:
     std::string_view remote_address() const noexcept { return facts_.remote_address; }
     const Timing &timing() const noexcept { return facts_.timing; }
 
+    /// Fields in order of arrival, as long as their Response is neither moved nor destroyed.
+    class Fields {
+    public:
+        const Header *begin() const noexcept { return first_; }
+        const Header *end() const noexcept { return first_ + size_; }
+        std::size_t size() const noexcept { return size_; }
+
+    private:
+        friend class Response;
+        const Header *first_ = nullptr;
+        std::size_t size_ = 0;
+    };
+
     /// The headers, as a range.
-    const Header *begin() const noexcept { return facts_.headers; }
-    const Header *end() const noexcept { return facts_.headers + facts_.header_count; }
+    const Header *begin() const noexcept { return facts_.headers.begin(); }
+    const Header *end() const noexcept { return facts_.headers.end(); }
     /// A header by its name, whatever the letters' case.
     std::optional<std::string_view> header(std::string_view name, std::uint32_t index = 0) const noexcept
     {
-        for (const Header &header : *this) {
-            if (same(header.name, name) && index-- == 0)
-                return header.value;
-        }
-        return std::nullopt;
+        return find(facts_.headers, name, index);
+    }
+    /// What came after the body.
+    const Fields &trailers() const noexcept { return facts_.trailers; }
+    std::optional<std::string_view> trailer(std::string_view name, std::uint32_t index = 0) const noexcept
+    {
+        return find(facts_.trailers, name, index);
     }
 
 private:
@@ -1358,14 +1417,33 @@ private:
         BodyKind body_kind = BodyKind::default_;
         EventFlags flags = EventFlags::none;
         std::string_view message, url, effective_url, file_path, status_line, remote_address;
-        const Header *headers = nullptr;
-        std::size_t header_count = 0;
+        Fields headers, trailers;
         Timing timing;
     };
 
     std::string_view keep(std::string_view text)
     {
         return text.empty() ? std::string_view() : std::string_view(arena_.copy(text.data(), text.size()), text.size());
+    }
+    Fields keep(const Headers &fields)
+    {
+        Fields kept;
+        kept.size_ = fields.size();
+        if (kept.size_ == 0)
+            return kept;
+        Header *to = arena_.make<Header>(kept.size_);
+        kept.first_ = to;
+        for (const Header field : fields)
+            new (to++) Header{keep(field.name), keep(field.value)};
+        return kept;
+    }
+    static std::optional<std::string_view> find(const Fields &fields, std::string_view name, std::uint32_t index) noexcept
+    {
+        for (const Header &field : fields) {
+            if (same(field.name, name) && index-- == 0)
+                return field.value;
+        }
+        return std::nullopt;
     }
     static bool same(std::string_view a, std::string_view b) noexcept
     {
@@ -1390,6 +1468,22 @@ using Stats = sortie_stats;
 // ---- Callbacks ------------------------------------------------------------------------------------------------------
 
 namespace detail {
+
+/// What a function writes as snprintf() does.
+template <class Write> Result<std::string> written(std::size_t guess, Write &&write)
+{
+    std::string out(guess, '\0');
+    for (;;) {
+        // The string's own NUL is written over with a NUL.
+        const std::int64_t length = write(&out[0], static_cast<std::uint64_t>(out.size()) + 1);
+        if (length < 0)
+            return Error::of(static_cast<sortie_result>(length));
+        const bool fits = static_cast<std::uint64_t>(length) <= out.size();
+        out.resize(static_cast<std::size_t>(length));
+        if (fits)
+            return out;
+    }
+}
 
 template <class F>
 inline constexpr bool is_callback = std::is_invocable_v<std::decay_t<F> &, const Event &>;
@@ -2007,6 +2101,17 @@ public:
             return where.is_bad() ? where.error() : what.error();
         return detail::checked(sortie_client_set_cookie(native(), where.get(), what.get()));
     }
+    /// The cookies that a request for a URL would be sent now, as its Cookie header has them. Their bytes need not be
+    /// UTF-8.
+    [[nodiscard]] Result<std::string> cookies(const Text &url) const
+    {
+        const detail::Terminated where(url, "url");
+        if (where.is_bad())
+            return where.error();
+        return detail::written(0, [&](char *out, std::uint64_t capacity) {
+            return sortie_client_cookies(native(), where.get(), out, capacity);
+        });
+    }
     Result<void> clear_cookies() { return detail::checked(sortie_client_clear_cookies(native())); }
     Result<void> clear_cache() { return detail::checked(sortie_client_clear_cache(native())); }
 
@@ -2338,23 +2443,6 @@ struct FormField {
     Text name;
     Text value;
 };
-
-namespace detail {
-template <class Write> Result<std::string> written(std::size_t guess, Write &&write)
-{
-    std::string out(guess, '\0');
-    for (;;) {
-        // The string's own NUL is written over with a NUL.
-        const std::int64_t length = write(&out[0], static_cast<std::uint64_t>(out.size()) + 1);
-        if (length < 0)
-            return Error::of(static_cast<sortie_result>(length));
-        const bool fits = static_cast<std::uint64_t>(length) <= out.size();
-        out.resize(static_cast<std::size_t>(length));
-        if (fits)
-            return out;
-    }
-}
-} // namespace detail
 
 /// Percent-encodes text for any place in a URL.
 [[nodiscard]] inline Result<std::string> percent_encode(const Text &text)

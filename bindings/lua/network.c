@@ -648,6 +648,10 @@ static const field config_fields[] = {
     FIELD("connectTimeout", SECONDS, sortie_client_config, connect_timeout_ms),
     FIELD("stallTimeout", SECONDS, sortie_client_config, stall_timeout_ms),
     FIELD("queueTimeout", SECONDS, sortie_client_config, queue_timeout_ms),
+    FIELD("keepAliveInterval", SECONDS, sortie_client_config, keep_alive_interval_ms),
+    FIELD("maxConnectionIdle", SECONDS, sortie_client_config, max_connection_idle_ms),
+    FIELD("minBytesPerSecond", BYTES, sortie_client_config, min_bytes_per_second),
+    FIELD("minSpeedPeriod", SECONDS, sortie_client_config, min_speed_period_ms),
     CHOOSE("minTlsVersion", sortie_client_config, min_tls_version, tls_versions, "\"1.2\" or \"1.3\""),
     FIELD("maxBodyBytes", BYTES, sortie_client_config, max_body_bytes),
     FIELD("maxBufferedBytes", BYTES, sortie_client_config, max_buffered_bytes),
@@ -954,6 +958,9 @@ static const field request_fields[] = {
     FIELD("connectTimeout", SECONDS, sortie_request_desc, connect_timeout_ms),
     FIELD("stallTimeout", SECONDS, sortie_request_desc, stall_timeout_ms),
     FIELD("queueTimeout", SECONDS, sortie_request_desc, queue_timeout_ms),
+    FIELD("minBytesPerSecond", BYTES, sortie_request_desc, min_bytes_per_second),
+    FIELD("minSpeedPeriod", SECONDS, sortie_request_desc, min_speed_period_ms),
+    FIELD("proxy", TEXT, sortie_request_desc, proxy),
     FIELD("maxBodyBytes", BYTES, sortie_request_desc, max_body_bytes),
     FIELD("expectedSha256", TEXT, sortie_request_desc, expected_sha256),
     FIELD("expectedLength", BYTES, sortie_request_desc, expected_length),
@@ -1393,17 +1400,18 @@ static void push_joined(lua_State *L, const received_header *headers, uint32_t c
     luaL_pushresult(&buffer);
 }
 
-/* Pushes the table of an event's headers; NULL has none. */
-static void push_headers(lua_State *L, const sortie_event *event)
+/* Pushes the table of `count` headers or trailers of an event, that `at` reads. */
+static void push_fields(lua_State *L, const sortie_event *event, uint32_t count,
+                        sortie_result (*at)(const sortie_event *, uint32_t, const char **, const char **))
 {
-    uint32_t count = sortie_event_header_count(event), i, run;
+    uint32_t i, run;
     lua_createtable(L, 0, (int)count + 1);
     if (count > 0) {
         /* Sorted, so that joining a thousand headers of one name costs no more than a thousand of different ones. */
         received_header *headers = lua_newuserdata(L, count * sizeof *headers);
         for (i = 0; i < count; i++) {
             headers[i].place = i;
-            sortie_event_header_at(event, i, &headers[i].name, &headers[i].value);
+            at(event, i, &headers[i].name, &headers[i].value);
         }
         qsort(headers, count, sizeof *headers, compare_headers);
         for (i = 0; i < count; i += run) {
@@ -1415,13 +1423,19 @@ static void push_headers(lua_State *L, const sortie_event *event)
         }
         lua_pop(L, 1);
     }
+    push_store(L, STORE_HEADERS_META);
+    lua_setmetatable(L, -2);
+}
+
+/* Pushes the table of an event's headers; NULL has none. */
+static void push_headers(lua_State *L, const sortie_event *event)
+{
+    push_fields(L, event, sortie_event_header_count(event), sortie_event_header_at);
     if (sortie_event_status_line(event)) {
         lua_pushliteral(L, "HTTP-STATUS-LINE");
         lua_pushstring(L, sortie_event_status_line(event));
         lua_rawset(L, -3);
     }
-    push_store(L, STORE_HEADERS_META);
-    lua_setmetatable(L, -2);
 }
 
 static void push_debug(lua_State *L, const sortie_event *event)
@@ -1442,6 +1456,7 @@ static void push_debug(lua_State *L, const sortie_event *event)
         set_text(L, "url", url);
     if (sortie_event_timing(event, &timing) == SORTIE_OK) {
         set_whole(L, "attempts", event->attempts);
+        set_boolean(L, "credentialsUnused", (event->flags & SORTIE_EVENT_CREDENTIALS_UNUSED) != 0);
         set_whole(L, "redirects", timing.redirects);
         set_number(L, "queued", (double)timing.queued_us / 1e6);
         set_number(L, "nameLookup", (double)timing.name_lookup_us / 1e6);
@@ -1495,8 +1510,13 @@ static void push_request_event(lua_State *L, const sortie_event *event, request 
     set_whole(L, "bytesTransferred", (int64_t)event->bytes_transferred);
     set_whole(L, "bytesEstimated", event->bytes_estimated);
     if (event->type == SORTIE_EVENT_ENDED) {
+        uint32_t trailers = sortie_event_trailer_count(event);
         set_response(L, event, record);
         set_whole(L, "status", failed ? -1 : event->status);
+        if (trailers > 0) {
+            push_fields(L, event, trailers, sortie_event_trailer_at);
+            lua_setfield(L, -2, "responseTrailers");
+        }
         push_headers(L, event);
         if (handle->debug) {
             push_debug(L, event);
@@ -1933,6 +1953,37 @@ static int network_set_cookie(lua_State *L)
     return push_result(L, sortie_client_set_cookie(n->client, lua_tostring(L, 1), lua_tostring(L, 2)));
 }
 
+/* The cookies that a URL would be sent; or nil, and why they cannot be told. */
+static int network_get_cookies(lua_State *L)
+{
+    network *n = here(L);
+    char *room;
+    int64_t length, capacity = 1024;
+    lua_settop(L, 1);
+    if (lua_type(L, 1) != LUA_TSTRING)
+        return raise_type(L, "network.getCookies", "url", "a string", 1);
+    if (has_nul(L, 1)) {
+        lua_pushliteral(L, "'url' has a NUL character");
+        return push_failure(L);
+    }
+    for (;;) {
+        if (!make_client(L, n))
+            return push_failure(L);
+        room = lua_newuserdata(L, (size_t)capacity);
+        /* Making room can run a finalizer that shuts the client down. */
+        length = sortie_client_cookies(n->client, lua_tostring(L, 1), room, (uint64_t)capacity);
+        if (length < 0)
+            return push_result(L, (sortie_result)length);
+        if (length < capacity) {
+            lua_pushlstring(L, room, (size_t)length);
+            return 1;
+        }
+        /* Others may come meanwhile. */
+        capacity = length + 1;
+        lua_settop(L, 1);
+    }
+}
+
 static int network_clear_cookies(lua_State *L)
 {
     network *n = here(L);
@@ -1977,6 +2028,7 @@ static const luaL_Reg functions[] = {
     { "setStatusListener", network_set_status_listener },
     { "getConnectionStatus", network_get_connection_status },
     { "setCookie", network_set_cookie },
+    { "getCookies", network_get_cookies },
     { "clearCookies", network_clear_cookies },
     { NULL, NULL }
 };

@@ -37,6 +37,7 @@ TEST(a_client_that_is_none_refuses_everything)
         CHECK_REFUSED(empty.stats(), null_argument, "client");
         CHECK_REFUSED(empty.set_cookie("http://localhost/", "a=b"), null_argument, "client");
         CHECK_REFUSED(empty.clear_cookies(), null_argument, "client");
+        CHECK_REFUSED(empty.cookies("http://a.test/"), null_argument, "client");
         CHECK_REFUSED(empty.clear_cache(), null_argument, "client");
         CHECK_REFUSED(empty.watch("localhost"), null_argument, "client");
         CHECK_REFUSED(empty.unwatch(sortie::WatchId()), null_argument, "client");
@@ -103,7 +104,11 @@ TEST(every_setting_sets_its_field)
         .max_receive_bytes_per_second(15)
         .max_send_bytes_per_second(16)
         .flags(sortie::ClientFlags::trace_secrets | sortie::ClientFlags::trace_bodies)
-        .trace_level(sortie::TraceLevel::details);
+        .trace_level(sortie::TraceLevel::details)
+        .min_bytes_per_second(17)
+        .min_speed_period(180ms)
+        .keep_alive_interval(19s)
+        .max_connection_idle(sortie::no_timeout);
     CHECK_EQUAL(config.error().code(), sortie::Code::ok);
     const sortie::Config moved(std::move(config));
     const sortie_client_config &c = moved.native();
@@ -155,6 +160,10 @@ TEST(every_setting_sets_its_field)
     CHECK_EQUAL(c.max_receive_bytes_per_second, 15);
     CHECK_EQUAL(c.max_send_bytes_per_second, 16);
     CHECK_EQUAL(c.trace_level, SORTIE_TRACE_DETAILS);
+    CHECK_EQUAL(c.min_bytes_per_second, 17);
+    CHECK_EQUAL(c.min_speed_period_ms, 180);
+    CHECK_EQUAL(c.keep_alive_interval_ms, 19000);
+    CHECK_EQUAL(c.max_connection_idle_ms, SORTIE_NO_TIMEOUT);
     // What was moved from is a fresh one.
     CHECK(config.native().user_agent == nullptr && config.native().pin_count == 0); // NOLINT: on purpose
     CHECK_EQUAL(config.native().struct_size, sizeof c);

@@ -86,7 +86,10 @@ TEST(every_setter_sets_its_field)
         .stream_window_bytes(12)
         .cache_mode(sortie::CacheMode::force)
         .max_receive_bytes_per_second(13)
-        .max_send_bytes_per_second(14);
+        .max_send_bytes_per_second(14)
+        .min_bytes_per_second(15)
+        .min_speed_period(160ms)
+        .proxy("http://proxy/");
     CHECK_EQUAL(request.error().code(), sortie::Code::ok);
     const sortie_request_desc desc = request.native();
     CHECK_EQUAL(desc.struct_size, sizeof desc);
@@ -131,6 +134,9 @@ TEST(every_setter_sets_its_field)
     CHECK_EQUAL(desc.reserved, 0);
     CHECK_EQUAL(desc.max_receive_bytes_per_second, 13);
     CHECK_EQUAL(desc.max_send_bytes_per_second, 14);
+    CHECK_EQUAL(desc.min_bytes_per_second, 15);
+    CHECK_EQUAL(desc.min_speed_period_ms, 160);
+    CHECK_TEXT(desc.proxy, "http://proxy/");
 
     request.body_file("in", sortie::Directory::resource).body("copied"sv);
     CHECK_TEXT(request.native().body_path, "in");
@@ -272,6 +278,45 @@ TEST(a_response_outlives_event_and_client)
     CHECK(moved.url() == moved.effective_url() && moved.timing().total > 0us);
     CHECK_SAME(response.url(), ""); // NOLINT: on purpose
     CHECK(response.begin() == response.end());
+}
+
+TEST(trailers_are_told_and_kept)
+{
+    sortie::Client client = make_client();
+    sortie::Response kept;
+    CHECK_DONE(client.get(server("/chunked-trailers"), [&](const sortie::Event &event) {
+        CHECK(!event.header("X-Checksum"));
+        CHECK_SAME(event.trailer("x-checksum").value_or("none").substr(0, 3), "20 ");
+        CHECK(!event.trailer("X-Checksum", 1) && !event.trailer("X-Checksum\0"sv) && !event.trailer(nullptr));
+        CHECK_EQUAL(event.trailers().size(), 1);
+        for (const sortie::Header trailer : event.trailers())
+            CHECK(trailer.name == "X-Checksum" && trailer.value == event.trailer("X-Checksum"));
+        kept = sortie::Response(event);
+    }));
+    poll_until(client, [&] { return kept.status() != 0; });
+    const sortie::Response moved(std::move(kept));
+    CHECK_SAME(moved.trailer("X-CHECKSUM").value_or("none").substr(0, 3), "20 ");
+    CHECK(!moved.trailer("X-Checksum", 1) && !moved.header("X-Checksum"));
+    CHECK_EQUAL(moved.trailers().size(), 1);
+    CHECK_SAME(moved.trailers().begin()->name, "X-Checksum");
+    CHECK_EQUAL(kept.trailers().size(), 0); // NOLINT: on purpose
+    CHECK_EQUAL(fetch(client, sortie::Request(server("/bytes/1"))).trailers().size(), 0);
+}
+
+TEST(speeds_proxies_and_credentials_of_one_request)
+{
+    sortie::Client client = make_client();
+    const sortie::Response slow = fetch(
+        client, sortie::Request(server("/stall?sent=5")).min_bytes_per_second(1000000).min_speed_period(100ms));
+    CHECK_EQUAL(slow.error(), sortie::ErrorKind::stalled);
+    const sortie::Response proxied = fetch(client, sortie::Request(server("/bytes/1")).proxy("http://127.0.0.1:1"));
+    CHECK(proxied.failed());
+    CHECK_EQUAL(fetch(client, sortie::Request(server("/bytes/1")).proxy("")).status(), 200);
+    const std::string digest = server("/reply?status=401&header=WWW-Authenticate:%20Digest%20realm%3D%22a%22");
+    const sortie::Response unused = fetch(client, sortie::Request(digest).basic_auth("me", "secret"));
+    CHECK_EQUAL(unused.status(), 401);
+    CHECK(unused.flags() == sortie::EventFlags::credentials_unused);
+    CHECK(fetch(client, sortie::Request(digest)).flags() == sortie::EventFlags::none);
 }
 
 TEST(files_come_and_go)
@@ -481,6 +526,10 @@ TEST(cookies_cache_and_suspending)
     const std::string origin = server("/");
     CHECK_DONE(client.set_cookie(origin, "who=me"sv));
     CHECK_SAME(fetch(client, sortie::Request(server("/cookie/show"))).body(), "who=me");
+    CHECK_SAME(client.cookies(origin).value(), "who=me");
+    CHECK_SAME(client.cookies("http://other.test/"sv).value(), "");
+    CHECK_REFUSED(client.cookies("gopher://a/"), scheme, "");
+    CHECK_REFUSED(client.cookies("http://a\0/"sv), argument, "url has a NUL byte at 8");
     CHECK_DONE(client.clear_cookies());
     CHECK_SAME(fetch(client, sortie::Request(server("/cookie/show"))).body(), "");
     CHECK_REFUSED(client.set_cookie(origin, "a\0b=c"sv), argument, "cookie has a NUL byte at 1");

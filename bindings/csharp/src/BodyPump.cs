@@ -49,6 +49,11 @@ namespace Sortie
                 int read;
                 while (!ended && (read = await stream.ReadAsync(buffer, 0, buffer.Length).ConfigureAwait(false)) > 0)
                 {
+                    if (read > buffer.Length)
+                    {
+                        // The library would read beyond the buffer.
+                        throw new IOException($"the stream says that it gave {read} bytes, {buffer.Length} were asked for");
+                    }
                     sent += read;
                     if (sent > length)
                     {

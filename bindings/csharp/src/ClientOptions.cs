@@ -49,6 +49,15 @@ namespace Sortie
         /// <summary>How long a request may wait in the queue; no limit by default.</summary>
         public TimeSpan? QueueTimeout { get; set; }
 
+        /// <summary>
+        /// How long a connection may be without a packet before its other end is asked for a sign of life, and how often then;
+        /// default 30 s.
+        /// </summary>
+        public TimeSpan? KeepAliveInterval { get; set; }
+
+        /// <summary>How long a connection may be idle and still be used for another request; default 60 s.</summary>
+        public TimeSpan? MaxConnectionIdle { get; set; }
+
         /// <summary>The lowest version of TLS.</summary>
         public TlsVersion MinTlsVersion { get; set; }
 
@@ -69,6 +78,16 @@ namespace Sortie
 
         /// <summary>How many bytes of bodies all requests may send in a second; no limit by default.</summary>
         public long? MaxSendBytesPerSecond { get; set; }
+
+        /// <summary>
+        /// How many bytes of bodies have to move in a second, both ways together, on average over each
+        /// <see cref="MinSpeedPeriod"/>, of requests that do not say; less ends one with <see cref="SortieError.Stalled"/>.
+        /// Any by default.
+        /// </summary>
+        public long? MinBytesPerSecond { get; set; }
+
+        /// <summary>The period, at least 100 ms; default 30 s.</summary>
+        public TimeSpan? MinSpeedPeriod { get; set; }
 
         /// <summary>How many times as large as it came a compressed body without a byte cap may become, beyond 256 MiB; default 1000.</summary>
         public int? MaxDecompressionRatio { get; set; }
@@ -154,32 +173,33 @@ namespace Sortie
             config->max_decompression_ratio = Units.Count(MaxDecompressionRatio, nameof(MaxDecompressionRatio));
             config->default_headers =
                 arena.Headers(DefaultHeaders, nameof(DefaultHeaders), out config->default_header_count);
-            config->pin_count = (uint)Pins.Count;
-            config->pins = arena.Zeroed<sortie_pin>(Pins.Count);
-            for (int i = 0; i < Pins.Count; i++)
+            PublicKeyPin[] pins = NativeArena.Elements(Pins, nameof(Pins), out config->pin_count);
+            config->pins = arena.Zeroed<sortie_pin>(pins.Length);
+            for (int i = 0; i < pins.Length; i++)
             {
-                config->pins[i].host = arena.Text(Pins[i].Host, nameof(Pins));
-                config->pins[i].public_keys = arena.Text(Pins[i].PublicKeys, nameof(Pins));
+                config->pins[i].host = arena.Text(pins[i].Host, nameof(Pins));
+                config->pins[i].public_keys = arena.Text(pins[i].PublicKeys, nameof(Pins));
             }
-            config->client_certificate_count = (uint)ClientCertificates.Count;
-            config->client_certificates = arena.Zeroed<sortie_client_certificate>(ClientCertificates.Count);
-            for (int i = 0; i < ClientCertificates.Count; i++)
+            ClientCertificate[] certificates =
+                NativeArena.Elements(ClientCertificates, nameof(ClientCertificates), out config->client_certificate_count);
+            config->client_certificates = arena.Zeroed<sortie_client_certificate>(certificates.Length);
+            for (int i = 0; i < certificates.Length; i++)
             {
-                ClientCertificate certificate = ClientCertificates[i];
+                ClientCertificate certificate = certificates[i];
                 sortie_client_certificate* to = &config->client_certificates[i];
                 to->host = arena.Text(certificate.Host, nameof(ClientCertificates));
                 to->certificate_file = arena.Text(certificate.CertificateFile, nameof(ClientCertificates));
                 to->key_file = arena.Text(certificate.KeyFile, nameof(ClientCertificates));
                 to->key_password = arena.Text(certificate.KeyPassword, nameof(ClientCertificates));
             }
-            config->resolve_count = (uint)Resolves.Count;
-            config->resolves = arena.Zeroed<sortie_resolve>(Resolves.Count);
-            for (int i = 0; i < Resolves.Count; i++)
+            ResolvedAddress[] resolves = NativeArena.Elements(Resolves, nameof(Resolves), out config->resolve_count);
+            config->resolves = arena.Zeroed<sortie_resolve>(resolves.Length);
+            for (int i = 0; i < resolves.Length; i++)
             {
-                config->resolves[i].host = arena.Text(Resolves[i].Host, nameof(Resolves));
-                config->resolves[i].port = Resolves[i].Port;
-                config->resolves[i].address = arena.Text(Resolves[i].Address, nameof(Resolves));
-                config->resolves[i].address_port = Resolves[i].AddressPort;
+                config->resolves[i].host = arena.Text(resolves[i].Host, nameof(Resolves));
+                config->resolves[i].port = resolves[i].Port;
+                config->resolves[i].address = arena.Text(resolves[i].Address, nameof(Resolves));
+                config->resolves[i].address_port = resolves[i].AddressPort;
             }
             config->ca_file = arena.Text(CaFile, nameof(CaFile));
             config->proxy = arena.Text(Proxy, nameof(Proxy));
@@ -191,6 +211,10 @@ namespace Sortie
             config->reachability_interval_ms = Units.Milliseconds(ReachabilityInterval, nameof(ReachabilityInterval));
             config->max_receive_bytes_per_second = Units.Bytes(MaxReceiveBytesPerSecond, nameof(MaxReceiveBytesPerSecond));
             config->max_send_bytes_per_second = Units.Bytes(MaxSendBytesPerSecond, nameof(MaxSendBytesPerSecond));
+            config->min_bytes_per_second = Units.Bytes(MinBytesPerSecond, nameof(MinBytesPerSecond));
+            config->keep_alive_interval_ms = Units.Milliseconds(KeepAliveInterval, nameof(KeepAliveInterval));
+            config->max_connection_idle_ms = Units.Milliseconds(MaxConnectionIdle, nameof(MaxConnectionIdle));
+            config->min_speed_period_ms = Units.Milliseconds(MinSpeedPeriod, nameof(MinSpeedPeriod));
             return config;
         }
     }

@@ -37,6 +37,11 @@ namespace Sortie
             return fields.RemoveAll(field => string.Equals(field.Key, name, StringComparison.OrdinalIgnoreCase));
         }
 
+        internal KeyValuePair<string, string>[] ToArray()
+        {
+            return fields.ToArray();
+        }
+
         /// <summary>Removes all.</summary>
         public void Clear()
         {

@@ -50,10 +50,11 @@ namespace Sortie
             mock->url = arena.Text(Url, nameof(Url));
             mock->headers = arena.Headers(Headers, nameof(Headers), out mock->header_count);
             mock->delay_ms = Delay == TimeSpan.Zero ? 0 : Units.Milliseconds(Delay, nameof(Delay));
-            if (Body != null)
+            byte[]? body = Body;
+            if (body != null)
             {
-                mock->body = arena.Copy(Body, 0, Body.Length);
-                mock->body_length = (ulong)Body.Length;
+                mock->body = arena.Copy(body, 0, body.Length);
+                mock->body_length = (ulong)body.Length;
             }
             mock->bytes_per_second = Units.Bytes(BytesPerSecond, nameof(BytesPerSecond));
             mock->error = Units.Defined(Error, nameof(Error));

@@ -105,6 +105,18 @@ namespace Sortie
         /// <summary>How many bytes of the body may go in a second; no limit by default.</summary>
         public long? MaxSendBytesPerSecond { get; set; }
 
+        /// <summary>
+        /// How many bytes of bodies have to move in a second, both ways together, on average over each
+        /// <see cref="MinSpeedPeriod"/> from the connection on; less ends the request with <see cref="SortieError.Stalled"/>.
+        /// </summary>
+        public long? MinBytesPerSecond { get; set; }
+
+        /// <summary>The period, at least 100 ms. <see cref="System.Threading.Timeout.InfiniteTimeSpan"/> means that no speed is too low.</summary>
+        public TimeSpan? MinSpeedPeriod { get; set; }
+
+        /// <summary>A proxy for this request alone, as <see cref="ClientOptions.Proxy"/> names one; "" means none.</summary>
+        public string? Proxy { get; set; }
+
         /// <summary>The name for basic authentication, sent with the first request.</summary>
         public string? Username { get; set; }
 
@@ -192,6 +204,9 @@ namespace Sortie
             desc->cache_mode = Units.Defined(CacheMode, nameof(CacheMode));
             desc->max_receive_bytes_per_second = Units.Bytes(MaxReceiveBytesPerSecond, nameof(MaxReceiveBytesPerSecond));
             desc->max_send_bytes_per_second = Units.Bytes(MaxSendBytesPerSecond, nameof(MaxSendBytesPerSecond));
+            desc->min_bytes_per_second = Units.Bytes(MinBytesPerSecond, nameof(MinBytesPerSecond));
+            desc->min_speed_period_ms = Units.Milliseconds(MinSpeedPeriod, nameof(MinSpeedPeriod));
+            desc->proxy = arena.Text(Proxy, nameof(Proxy));
             // Last, since a lent body has to be taken back if anything is refused.
             Body?.Describe(desc, arena, client, key);
             return desc;

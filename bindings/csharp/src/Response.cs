@@ -19,6 +19,7 @@ namespace Sortie
             Headers = new ResponseHeaders(from);
             FromCache = (from->flags & SORTIE_EVENT_FROM_CACHE) != 0;
             Revalidated = (from->flags & SORTIE_EVENT_REVALIDATED) != 0;
+            CredentialsUnused = (from->flags & SORTIE_EVENT_CREDENTIALS_UNUSED) != 0;
         }
 
         internal static ResponseHead Of(sortie_event* from)
@@ -49,6 +50,12 @@ namespace Sortie
 
         /// <summary>With <see cref="FromCache"/>: the server had just said that it still holds.</summary>
         public bool Revalidated { get; }
+
+        /// <summary>
+        /// The response is a 401 for which the request's credentials are of no use: the server asks for another kind, such as
+        /// Digest, or a redirect led to another origin. Without this, a 401 means that they are wrong or missing.
+        /// </summary>
+        public bool CredentialsUnused { get; }
     }
 
     /// <summary>A response, and what is known of its request. Dispose of it when its body is of no more use.</summary>
@@ -66,6 +73,7 @@ namespace Sortie
             Charset = NativeText.Read(sortie_event_charset(from, &source));
             CharsetSource = Charset == null ? CharsetSource.None : (CharsetSource)source;
             Timing = new RequestTiming(from);
+            Trailers = new ResponseHeaders(from, true);
             // Last, since it has to be freed.
             Body = new ResponseBody((BodyKind)from->body_kind, BodyHandle.Take(from));
         }
@@ -81,6 +89,9 @@ namespace Sortie
 
         /// <summary>The body as text. UTF-8 is read; use the body's own methods for what was asked for as it came.</summary>
         public string Text => Body.GetText();
+
+        /// <summary>The fields that came after the body.</summary>
+        public ResponseHeaders Trailers { get; }
 
         /// <summary>The full path of the file that was written; null if none was.</summary>
         public string? FilePath { get; }

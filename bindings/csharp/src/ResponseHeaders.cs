@@ -8,19 +8,22 @@ using static Sortie.Native.NativeMethods;
 
 namespace Sortie
 {
-    /// <summary>A response's headers, in the order of arrival.</summary>
+    /// <summary>A response's headers, or its trailers, in the order of arrival.</summary>
     public sealed unsafe class ResponseHeaders : IReadOnlyList<KeyValuePair<string, string>>
     {
         private readonly KeyValuePair<string, string>[] fields;
 
-        internal ResponseHeaders(sortie_event* from)
+        internal ResponseHeaders(sortie_event* from, bool trailers = false)
         {
-            fields = new KeyValuePair<string, string>[sortie_event_header_count(from)];
-            for (int i = 0; i < fields.Length; i++)
+            uint count = trailers ? sortie_event_trailer_count(from) : sortie_event_header_count(from);
+            fields = count == 0 ? Array.Empty<KeyValuePair<string, string>>() : new KeyValuePair<string, string>[count];
+            for (uint i = 0; i < count; i++)
             {
                 byte* name;
                 byte* value;
-                Refusal.ThrowIfRefused(sortie_event_header_at(from, (uint)i, &name, &value));
+                Refusal.ThrowIfRefused(trailers
+                    ? sortie_event_trailer_at(from, i, &name, &value)
+                    : sortie_event_header_at(from, i, &name, &value));
                 fields[i] = new KeyValuePair<string, string>(NativeText.Read(name)!, NativeText.Read(value)!);
             }
         }

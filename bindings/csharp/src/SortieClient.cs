@@ -547,6 +547,33 @@ namespace Sortie
             Refusal.ThrowIfRefused(sortie_client_set_cookie(use.Client, from, set), nameof(cookie));
         }
 
+        /// <summary>
+        /// The cookies that a request for a URL would be sent now, as its Cookie header has them: "a=1; b=2", HttpOnly ones too;
+        /// "" if there are none. What <see cref="SetCookie"/> and <see cref="ClearCookies"/> say shows a moment later.
+        /// </summary>
+        /// <exception cref="ArgumentException">the URL is none, or the client keeps no cookies</exception>
+        public string GetCookies(string url)
+        {
+            using ClientHandle.Use use = handle.Hold();
+            using NativeArena arena = new NativeArena();
+            byte* from = arena.Text(url ?? throw new ArgumentNullException(nameof(url)), nameof(url));
+            byte[] room = new byte[512];
+            while (true)
+            {
+                fixed (byte* to = room)
+                {
+                    long length = sortie_client_cookies(use.Client, from, to, (ulong)room.Length);
+                    Refusal.ThrowIfRefused((int)Math.Min(length, 0), nameof(url));
+                    if (length < room.Length)
+                    {
+                        return NativeText.Read(to, length);
+                    }
+                    // Others may come meanwhile.
+                    room = new byte[checked(length + 1)];
+                }
+            }
+        }
+
         /// <summary>Forgets every cookie.</summary>
         /// <exception cref="ArgumentException">the client keeps none</exception>
         public void ClearCookies()

@@ -1,6 +1,8 @@
 using System;
 using System.Collections.Generic;
+using System.IO;
 using System.Threading;
+using System.Threading.Tasks;
 
 namespace Sortie.Tests
 {
@@ -38,6 +40,73 @@ namespace Sortie.Tests
             Check.Throws<ArgumentException>(() => RequestBody.FromForm((FormPart)null!), "null");
             Check.Throws<ArgumentNullException>(() => new FormPart("a", (string)null!), "value");
             Check.Throws<ArgumentNullException>(() => SortieLibrary.PercentEncode(null!), "text");
+        }
+
+        public static void nothing_in_a_list_is_refused()
+        {
+            Check.Throws<ArgumentException>(() => Support.Client(options => options.Pins.Add(null!)), "Pins holds null");
+            Check.Throws<ArgumentException>(() => Support.Client(options => options.Resolves.Add(null!)), "Resolves holds null");
+            Check.Throws<ArgumentException>(
+                () => Support.Client(options => options.ClientCertificates.Add(null!)), "ClientCertificates holds null");
+        }
+
+        /// <summary>Says that it gave more than there was room for.</summary>
+        private sealed class LyingStream : MemoryStream
+        {
+            public override bool CanRead => true;
+
+            public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken)
+            {
+                return Task.FromResult(count + 1000000);
+            }
+        }
+
+        public static void a_stream_that_lies_of_its_length_is_not_believed()
+        {
+            using SortieClient client = Support.Client();
+            Request request = new Request(Support.Url("/upload")) { Body = RequestBody.FromStream(new LyingStream()) };
+            Exception failure = Check.Throws<IOException>(() => Support.Finish(client, client.SendAsync(request)), "were asked for");
+            Check.That(failure.Message.Contains("1065536"), failure.Message);
+            Support.Get(client, "/bytes/1").Dispose();
+        }
+
+        public static void headers_that_another_thread_changes_are_read_once()
+        {
+            using SortieClient client = Support.Client(options => options.MocksOnly = true);
+            client.AddMock(new Mock("*"));
+            Request request = new Request("http://mock.test/");
+            using ManualResetEvent done = new ManualResetEvent(false);
+            Thread changing = new Thread(() =>
+            {
+                while (!done.WaitOne(0))
+                {
+                    for (int i = 0; i < 100; i++)
+                    {
+                        request.Headers.Add("X-Header", "value");
+                    }
+                    request.Headers.Clear();
+                }
+            });
+            changing.Start();
+            try
+            {
+                for (int i = 0; i < 500; i++)
+                {
+                    try
+                    {
+                        Support.Finish(client, client.SendAsync(request)).Dispose();
+                    }
+                    catch (ArgumentException)
+                    {
+                        // Half of a change was seen.
+                    }
+                }
+            }
+            finally
+            {
+                done.Set();
+                changing.Join();
+            }
         }
 
         public static void text_with_nul_is_refused()

@@ -334,6 +334,15 @@ namespace Sortie.Tests
             Request without = new Request(Support.Url("/cookie/show")) { NoCookies = true };
             using Response none = Support.Finish(client, client.SendAsync(without));
             Check.That(!none.Text.Contains("taste"), "not when it is not wanted");
+            string url = Support.Url("/cookie/show");
+            Check.Equal("taste=sweet; shape=round", client.GetCookies(url));
+            Check.Equal("", client.GetCookies("http://other.test/"));
+            string large = new string('x', 4000);
+            client.SetCookie(Support.Url("/"), "large=" + large + "; Path=/");
+            Support.Get(client, "/bytes/1").Dispose();
+            Check.That(client.GetCookies(url).EndsWith("large=" + large), "one that is large");
+            Check.Throws<ArgumentNullException>(() => client.GetCookies(null!), "url");
+            Check.Throws<ArgumentException>(() => client.GetCookies("nothing"), "absolute");
             client.ClearCookies();
             using Response gone = Support.Get(client, "/cookie/show");
             Check.That(!gone.Text.Contains("taste"), "they are forgotten");
@@ -361,6 +370,73 @@ namespace Sortie.Tests
             client.ClearCache();
             Request only = new Request(Support.Url(path)) { CacheMode = CacheMode.OnlyIfCached };
             Fails(client, only, SortieError.NotCached);
+        }
+
+        public static void trailers_are_apart_from_headers()
+        {
+            using SortieClient client = Support.Client();
+            using Response response = Support.Get(client, "/chunked-trailers");
+            Check.Equal(1, response.Trailers.Count);
+            Check.That(response.Trailers["x-checksum"]!.StartsWith("20 "), "its value");
+            Check.That(response.Headers["X-Checksum"] == null, "it is no header");
+            using Response without = Support.Get(client, "/bytes/1");
+            Check.Equal(0, without.Trailers.Count);
+        }
+
+        public static void a_lowest_speed_ends_what_is_slower()
+        {
+            using SortieClient client = Support.Client();
+            Request slow = new Request(Support.Url("/stall?sent=5"))
+            {
+                MinBytesPerSecond = 1000000,
+                MinSpeedPeriod = TimeSpan.FromMilliseconds(100),
+            };
+            Fails(client, slow, SortieError.Stalled);
+            using SortieClient strict = Support.Client(options =>
+            {
+                options.MinBytesPerSecond = 1000000;
+                options.MinSpeedPeriod = TimeSpan.FromMilliseconds(100);
+            });
+            Fails(strict, new Request(Support.Url("/stall?sent=5")), SortieError.Stalled);
+        }
+
+        public static void idle_connections_are_left()
+        {
+            using SortieClient client = Support.Client(options =>
+            {
+                options.KeepAliveInterval = System.Threading.Timeout.InfiniteTimeSpan;
+                options.MaxConnectionIdle = TimeSpan.FromSeconds(1);
+            });
+            Support.Get(client, "/bytes/1").Dispose();
+            // One second later the last connection is closed, with nothing to tell of that.
+            for (int i = 0; i < 600 && client.GetStatistics().ConnectionsOpen > 0; i++)
+            {
+                client.Wait(TimeSpan.FromMilliseconds(100));
+            }
+            Check.Equal(0, client.GetStatistics().ConnectionsOpen);
+            Check.Throws<ArgumentOutOfRangeException>(
+                () => Support.Client(options => options.MaxConnectionIdle = TimeSpan.Zero), "MaxConnectionIdle");
+        }
+
+        public static void a_request_may_have_a_proxy_of_its_own()
+        {
+            using SortieClient client = Support.Client(options => options.Proxy = "http://127.0.0.1:1");
+            Request direct = new Request(Support.Url("/bytes/1")) { Proxy = "" };
+            Check.Equal(200, Support.Finish(client, client.SendAsync(direct)).Status);
+            using SortieClient other = Support.Client();
+            Request proxied = new Request(Support.Url("/bytes/1")) { Proxy = "http://127.0.0.1:1" };
+            Check.Throws<RequestFailedException>(() => Support.Finish(other, other.SendAsync(proxied)), "127.0.0.1");
+        }
+
+        public static void credentials_of_no_use_are_said_to_be()
+        {
+            using SortieClient client = Support.Client();
+            string url = Support.Url("/reply?status=401&header=WWW-Authenticate:%20Digest%20realm%3D%22a%22");
+            Request request = new Request(url) { Username = "me", Password = "secret" };
+            using Response unused = Support.Finish(client, client.SendAsync(request));
+            Check.That(unused.Status == 401 && unused.CredentialsUnused, "the server asks for another kind");
+            using Response without = Support.Finish(client, client.GetAsync(url));
+            Check.That(!without.CredentialsUnused, "there were none");
         }
 
         public static void mocks_answer_in_place_of_servers()

@@ -13,7 +13,7 @@ use sortie::{
 };
 
 use crate::files::{optional_path, system_path};
-use crate::limits::{bytes, choice, count, header, int, largest, limit, rates};
+use crate::limits::{bytes, choice, count, header, int, largest, limit, min_speed, rates};
 use crate::mock::SortieMock;
 use crate::refused::{Refused, outcome};
 use crate::request::SortieRequest;
@@ -156,6 +156,23 @@ pub(crate) struct SortieClient {
     /// How many seconds a request may wait in the queue.
     #[export]
     queue_timeout: f64,
+    /// For how many seconds a connection may be without a packet before its other end is asked for a sign of life, and how
+    /// often then.
+    #[export]
+    #[init(val = 30.0)]
+    keep_alive_interval: f64,
+    /// How many seconds a connection may be idle and still be used for another request.
+    #[export]
+    #[init(val = 60.0)]
+    max_connection_idle: f64,
+    /// How many bytes of bodies have to move in a second, both ways together, on average over each `min_speed_period`, of
+    /// requests that do not say. Less ends one with SortieResponse.ERROR_STALLED.
+    #[export]
+    min_bytes_per_second: i64,
+    /// The period in seconds, at least 0.1.
+    #[export]
+    #[init(val = 30.0)]
+    min_speed_period: f64,
     /// The largest response body in memory, in bytes after decompression.
     #[export]
     #[init(val = int(Config::default().max_body_bytes))]
@@ -320,6 +337,9 @@ impl SortieClient {
             connect_timeout: limit("connect_timeout", self.connect_timeout)?,
             stall_timeout: limit("stall_timeout", self.stall_timeout)?,
             queue_timeout: limit("queue_timeout", self.queue_timeout)?,
+            keep_alive_interval: limit("keep_alive_interval", self.keep_alive_interval)?,
+            max_connection_idle: limit("max_connection_idle", self.max_connection_idle)?,
+            min_speed: min_speed(self.min_bytes_per_second, self.min_speed_period)?,
             min_tls_version: choice("min_tls_version", self.min_tls_version, TLS_VERSIONS)?,
             max_body_bytes: largest("max_body_bytes", self.max_body_bytes)?,
             max_file_bytes: largest("max_file_bytes", self.max_file_bytes)?,
@@ -787,6 +807,20 @@ impl SortieClient {
     #[func]
     fn set_cookie(&mut self, url: GString, cookie: GString) -> Error {
         self.tell("SortieClient.set_cookie()", |client| client.set_cookie(&url.to_string(), &cookie.to_string()))
+    }
+
+    /// Tells the cookies that a request for a URL would be sent now, as its Cookie header has them: "a=1; b=2", HttpOnly ones
+    /// too. Empty if there are none, or if that was refused. What set_cookie() and clear_cookies() say shows a moment later.
+    #[func]
+    fn cookies_for(&mut self, url: GString) -> GString {
+        let cookies = self.started().and_then(|running| running.with(|client| client.cookies(&url.to_string())));
+        match cookies {
+            Ok(cookies) => String::from_utf8_lossy(&cookies).as_ref().into(),
+            Err(refused) => {
+                refused.report("SortieClient.cookies_for()");
+                GString::new()
+            }
+        }
     }
 
     /// Forgets every cookie, in memory and in the cookie file.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use sortie::{Limit, Rates};
+use sortie::{Limit, MinSpeed, Rates};
 
 use crate::refused::Refused;
 
@@ -63,6 +63,28 @@ pub(crate) fn rates(receive: i64, send: i64) -> Result<Rates, Refused> {
     Ok(Rates {
         receive: bytes("max_receive_bytes_per_second", receive)?,
         send: bytes("max_send_bytes_per_second", send)?,
+    })
+}
+
+/// The lowest speed of bodies in a client.
+pub(crate) fn min_speed(bytes_per_second: i64, period: f64) -> Result<MinSpeed, Refused> {
+    Ok(MinSpeed {
+        bytes_per_second: bytes("min_bytes_per_second", bytes_per_second)?,
+        period: limit("min_speed_period", period)?,
+    })
+}
+
+/// The lowest speed of bodies in a request: none, the client's, or its own.
+pub(crate) fn min_speed_or_default(bytes_per_second: i64, period: f64) -> Result<MinSpeed, Refused> {
+    Ok(MinSpeed {
+        bytes_per_second: match bytes_per_second {
+            -1 => 0,
+            own => bytes("min_bytes_per_second", own)?,
+        },
+        period: match bytes_per_second {
+            0 => Limit::Never,
+            _ => limit_or_default("min_speed_period", period)?,
+        },
     })
 }
 

@@ -8,7 +8,10 @@ use sortie::{BodyKind, CacheMode, FormPart, HttpVersion, Priority, Progress, Req
 
 use crate::client::Running;
 use crate::files::{self, Source};
-use crate::limits::{bytes, choice, count, duration, header, int, largest_or_default, limit, limit_or_default, rates};
+use crate::limits::{
+    bytes, choice, count, duration, header, int, largest_or_default, limit, limit_or_default, min_speed_or_default,
+    rates,
+};
 use crate::refused::{Refused, outcome};
 use crate::response::SortieResponse;
 
@@ -150,6 +153,15 @@ pub(crate) struct SortieRequest {
     #[var]
     #[init(val = -1.0)]
     queue_timeout: f64,
+    /// How many bytes of bodies have to move in a second, both ways together, on average over each `min_speed_period`. Less
+    /// ends the request with SortieResponse.ERROR_STALLED.
+    #[var]
+    #[init(val = -1)]
+    min_bytes_per_second: i64,
+    /// The period in seconds, at least 0.1.
+    #[var]
+    #[init(val = -1.0)]
+    min_speed_period: f64,
     /// The largest response body in memory, in bytes after decompression.
     #[var]
     #[init(val = -1)]
@@ -158,6 +170,12 @@ pub(crate) struct SortieRequest {
     #[var]
     #[init(val = -1)]
     max_file_bytes: i64,
+    /// A proxy for this request alone, as SortieClient.proxy names one. Empty means the client's.
+    #[var]
+    proxy: GString,
+    /// Whether to go without a proxy, whatever the client has.
+    #[var]
+    bypass_proxy: bool,
     /// The name for basic authentication, sent with the first request.
     #[var]
     username: GString,
@@ -255,6 +273,12 @@ impl SortieRequest {
         request = self.with_destination(request)?;
         request = self.with_limits(request)?;
         request = self.with_retry(request)?;
+        if self.bypass_proxy && !self.proxy.is_empty() {
+            return Err(Refused::argument("proxy and bypass_proxy are both set"));
+        }
+        if self.bypass_proxy || !self.proxy.is_empty() {
+            request = request.proxy(&self.proxy.to_string())?;
+        }
         if !self.username.is_empty() || !self.password.is_empty() {
             if !self.bearer_token.is_empty() {
                 return Err(Refused::argument("username and bearer_token are both set"));
@@ -377,6 +401,7 @@ impl SortieRequest {
             .follow_redirects(self.follow_redirects)
             .insecure_redirects(self.insecure_redirects)
             .max_redirects(count("max_redirects", self.max_redirects)?)?
+            .min_speed(min_speed_or_default(self.min_bytes_per_second, self.min_speed_period)?)?
             .timeout(limit_or_default("timeout", self.timeout)?)
             .connect_timeout(limit_or_default("connect_timeout", self.connect_timeout)?)
             .stall_timeout(limit_or_default("stall_timeout", self.stall_timeout)?)

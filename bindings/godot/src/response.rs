@@ -34,6 +34,9 @@ pub(crate) struct SortieResponse {
     /// The headers in order of arrival, each as "Name: value".
     #[var(get, no_set)]
     headers: PhantomVar<PackedStringArray>,
+    /// The fields that came after the body, in order of arrival, each as "Name: value". Of a SortieRequest.completed.
+    #[var(get, no_set)]
+    trailers: PhantomVar<PackedStringArray>,
     /// The body; empty if there is none or it went to a file. Godot's arrays are its own memory, so the first use copies.
     #[var(get, no_set)]
     body: PhantomVar<PackedByteArray>,
@@ -70,6 +73,10 @@ pub(crate) struct SortieResponse {
     /// Whether the cache gave it after the server had said that it still holds.
     #[var(get, no_set)]
     revalidated: PhantomVar<bool>,
+    /// Whether it is a 401 for which the request's credentials are of no use: the server asks for another kind, such as
+    /// Digest, or a redirect led to another origin. Otherwise a 401 means that they are wrong or missing.
+    #[var(get, no_set)]
+    credentials_unused: PhantomVar<bool>,
     /// The address that answered: the server's, or the proxy's; empty if there was no connection.
     #[var(get, no_set)]
     remote_address: PhantomVar<GString>,
@@ -120,6 +127,10 @@ impl SortieResponse {
 
     fn response(&self) -> Option<&Response> {
         self.event.as_ref()?.response.as_deref()
+    }
+
+    fn trailers(&self) -> Option<&Headers> {
+        self.response()?.trailers.as_deref()
     }
 }
 
@@ -249,6 +260,14 @@ impl SortieResponse {
         self.response().is_some_and(|response| response.headers.get(&name.to_string()).is_some())
     }
 
+    /// Gives the value of a trailer, as get_header() does of a header.
+    #[func]
+    fn get_trailer(&self, name: GString, #[opt(default = 0)] index: i64) -> GString {
+        let nth = usize::try_from(index).ok();
+        let value = nth.and_then(|nth| self.trailers()?.get_nth(&name.to_string(), nth));
+        value.unwrap_or_default().into()
+    }
+
     /// Reads the body as JSON. Gives null, and writes an error to the log, if it is none.
     #[func]
     fn json(&self) -> Variant {
@@ -337,6 +356,11 @@ impl SortieResponse {
     }
 
     #[func]
+    fn get_trailers(&self) -> PackedStringArray {
+        self.trailers().map(header_lines).unwrap_or_default()
+    }
+
+    #[func]
     fn get_body(&self) -> PackedByteArray {
         let mut array = self.content.array.borrow_mut();
         array.get_or_insert_with(|| self.content.bytes.as_slice().into()).clone()
@@ -416,6 +440,11 @@ impl SortieResponse {
     #[func]
     fn get_revalidated(&self) -> bool {
         self.response().is_some_and(|response| response.revalidated)
+    }
+
+    #[func]
+    fn get_credentials_unused(&self) -> bool {
+        self.response().is_some_and(|response| response.credentials_unused)
     }
 
     #[func]

@@ -47,6 +47,12 @@ func test_errors_tell_kind_and_message() -> void:
 	equal((await respond(by, late)).error, SortieResponse.ERROR_TIMEOUT, "timeout")
 	var stalled := request("/stall?sent=10", {stall_timeout = 0.2})
 	equal((await respond(by, stalled)).error, SortieResponse.ERROR_STALLED, "stalled")
+	var slow := {min_bytes_per_second = 1000000, min_speed_period = 0.1}
+	equal((await respond(by, request("/stall?sent=10", slow))).error, SortieResponse.ERROR_STALLED, "too slow")
+	var strict := client(slow)
+	equal((await respond(strict, request("/stall?sent=10"))).error, SortieResponse.ERROR_STALLED, "the client's")
+	var any := request("/slow?bytes=2000&rate=4000", {min_bytes_per_second = 0})
+	equal((await respond(strict, any)).error, SortieResponse.ERROR_NONE, "any speed")
 
 
 func test_signals_come_in_order_and_end_with_completed() -> void:
@@ -107,6 +113,29 @@ func test_credentials() -> void:
 	equal((await respond(by, request("/basic-auth?user=me&password=pass", basic))).status, 200, "basic")
 	equal((await respond(by, request("/basic-auth?user=me&password=pass"))).status, 401, "without")
 	equal((await respond(by, request("/bearer?token=abc", {bearer_token = "abc"}))).status, 200, "bearer")
+	var digest := "/reply?status=401&header=WWW-Authenticate:%20Digest%20realm%3D%22a%22"
+	check((await respond(by, request(digest, basic))).credentials_unused, "another kind is asked for")
+	check(not (await respond(by, request(digest))).credentials_unused, "there are none")
+
+
+func test_trailers() -> void:
+	var response := await respond(client(), request("/chunked-trailers"))
+	equal(response.trailers.size(), 1, "one")
+	check(response.get_trailer("x-checksum").begins_with("20 "), "its value is " + response.get_trailer("x-checksum"))
+	equal(response.trailers[0], "X-Checksum: " + response.get_trailer("X-Checksum"), "its line")
+	equal(response.get_trailer("X-Checksum", 1), "", "no second one")
+	equal(response.get_trailer("X-Checksum", -1), "", "nor one before the first")
+	check(not response.has_header("X-Checksum"), "it is no header")
+	equal(SortieResponse.new().trailers.size(), 0, "of nothing")
+
+
+func test_proxy_of_one_request() -> void:
+	var by := client({proxy = "http://127.0.0.1:1"})
+	check((await respond(by, request("/bytes/1"))).error != SortieResponse.ERROR_NONE, "the client's")
+	equal((await respond(by, request("/bytes/1", {bypass_proxy = true}))).status, 200, "none")
+	var other := client()
+	check((await respond(other, request("/bytes/1", {proxy = "http://127.0.0.1:1"}))).error != SortieResponse.ERROR_NONE, "its own")
+	equal((await respond(other, request("/bytes/1"))).status, 200, "no other's")
 
 
 func test_default_headers_and_user_agent() -> void:
@@ -135,11 +164,15 @@ func test_cookies() -> void:
 	equal((await respond(by, request("/cookie/show", {cookies = false}))).text, "", "not sent")
 	equal(by.set_cookie(server, "session=def; Path=/cookie"), OK, "set_cookie")
 	equal((await respond(by, request("/cookie/show"))).text, "session=def", "set")
+	equal(by.cookies_for(server + "/cookie/show"), "session=def", "would be sent")
+	equal(by.cookies_for(server + "/"), "", "not to another path")
 	equal(by.clear_cookies(), OK, "clear_cookies")
 	equal((await respond(by, request("/cookie/show"))).text, "", "cleared")
 	var none := client({cookies = false})
-	expected_errors = ["SortieClient.clear_cookies(): cookies are off for this client"]
+	expected_errors = ["SortieClient.clear_cookies(): cookies are off for this client",
+		"SortieClient.cookies_for(): URL is not absolute"]
 	equal(none.clear_cookies(), ERR_INVALID_PARAMETER, "clear_cookies")
+	equal(by.cookies_for("nothing"), "", "no URL")
 
 
 func test_cache() -> void:
@@ -264,14 +297,14 @@ func test_trace() -> void:
 	var by := client({trace_level = SortieClient.TRACE_DETAILS})
 	var lines := []
 	by.trace.connect(func(level: int, id: int, line: String) -> void: lines.append([level, id, line]))
-	var asked := request("/bytes/1?token=secret", {headers = PackedStringArray(["X-Mine: 1"])})
+	var asked := request("/bytes/1?token=secret", {headers = PackedStringArray(["Range: bytes=0-0"])})
 	equal(by.submit(asked), OK, "submit")
 	var id := asked.get_request_id()
 	await asked.completed
 	await frames(3)
 	var of_it := lines.filter(func(line: Array) -> bool: return line[1] == id)
 	check(of_it.size() > 2, "lines of the request: " + str(lines))
-	check(of_it.any(func(line: Array) -> bool: return "X-Mine: 1" in line[2]), "a header in " + str(of_it))
+	check(of_it.any(func(line: Array) -> bool: return "Range: bytes=0-0" in line[2]), "a header in " + str(of_it))
 	check(not "secret" in str(lines), "a secret in " + str(lines))
 	by.trace_level = SortieClient.TRACE_OFF
 	await frames(3)

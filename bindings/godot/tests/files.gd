@@ -21,7 +21,7 @@ func test_a_download_is_whole_or_absent() -> void:
 func test_a_download_resumes() -> void:
 	var by := client()
 	var path := fresh_file("resumed.bin")
-	var asked := request("/bytes/1000000?etag=%22x%22", {download_file = path, resume_download = true})
+	var asked := request("/bytes/1000000?etag=x", {download_file = path, resume_download = true})
 	asked.max_receive_bytes_per_second = 200_000
 	equal(by.submit(asked), OK, "submit")
 	await until(func() -> bool: return asked.bytes_transferred > 100_000, "some has come")

@@ -29,6 +29,7 @@ const FACES := {
 	"SORTIE_EVENT_TRACE": "SortieClient.trace",
 	"SORTIE_EVENT_FROM_CACHE": "SortieResponse.from_cache",
 	"SORTIE_EVENT_REVALIDATED": "SortieResponse.revalidated",
+	"SORTIE_EVENT_CREDENTIALS_UNUSED": "SortieResponse.credentials_unused",
 	"SORTIE_NO_TIMEOUT": ["", "0 is no limit"],
 	"SORTIE_REQUEST_MANUAL_REDIRECTS": "SortieRequest.follow_redirects",
 	"SORTIE_REQUEST_INSECURE_REDIRECTS": "SortieRequest.insecure_redirects",
@@ -73,6 +74,7 @@ const FACES := {
 	"sortie_reachability_unwatch": "SortieClient.unwatch",
 	"sortie_client_network": "SortieClient.get_network",
 	"sortie_client_set_cookie": "SortieClient.set_cookie",
+	"sortie_client_cookies": "SortieClient.cookies_for",
 	"sortie_client_clear_cookies": "SortieClient.clear_cookies",
 	"sortie_client_clear_cache": "SortieClient.clear_cache",
 	"sortie_client_mock": "SortieClient.mock",
@@ -80,6 +82,9 @@ const FACES := {
 	"sortie_event_header": "SortieResponse.get_header",
 	"sortie_event_header_count": "SortieResponse.headers",
 	"sortie_event_header_at": "SortieResponse.headers",
+	"sortie_event_trailer": "SortieResponse.get_trailer",
+	"sortie_event_trailer_count": "SortieResponse.trailers",
+	"sortie_event_trailer_at": "SortieResponse.trailers",
 	"sortie_event_status_line": "SortieResponse.status_line",
 	"sortie_event_effective_url": "SortieResponse.effective_url",
 	"sortie_event_remote_address": "SortieResponse.remote_address",
@@ -154,7 +159,7 @@ const STRUCTS := {
 const DICTIONARIES := ["sortie_stats", "sortie_timing"]
 
 ## Not a matter of the surface.
-const PLUMBING := ["struct_size", "flags", "reserved"]
+const PLUMBING := ["struct_size", "flags", "reserved", "reserved_speed"]
 
 var header := FileAccess.get_file_as_string(OS.get_environment("SORTIE_HEADER"))
 var used := {}

@@ -12,6 +12,35 @@ test("stallTimeout ends a response that stalls", function()
     support.failed(event, "300 ms")
 end)
 
+test("minBytesPerSecond ends a response that is too slow", function()
+    local params = { minBytesPerSecond = 1000000, minSpeedPeriod = 0.1 }
+    support.failed(support.fetch(support.url("/stall?sent=10"), "GET", params), "1000000")
+    params.minSpeedPeriod = math.huge
+    equal(#support.fetch_fine(support.url("/slow?bytes=2000&rate=10000"), "GET", params).response, 2000)
+    support.failed(support.fetch(support.url("/bytes/1"), "GET", { minSpeedPeriod = 0.01 }), "100 or more")
+end)
+
+test("proxy is one request's own", function()
+    support.failed(support.fetch(support.url("/bytes/1"), "GET", { proxy = "http://127.0.0.1:1" }))
+    support.failed(support.fetch(support.url("/bytes/1"), "GET", { proxy = "gopher://127.0.0.1:1" }), "proxy")
+    equal(support.fetch_fine(support.url("/bytes/1"), "GET", { proxy = "" }).status, 200)
+end)
+
+test("responseTrailers has what came after the body", function()
+    local event = support.fetch_fine(support.url("/chunked-trailers"))
+    support.contains(event.responseTrailers["x-checksum"], "20 ")
+    equal(next(event.responseTrailers), "X-Checksum")
+    equal(event.responseHeaders["X-Checksum"], nil)
+    equal(support.fetch_fine(support.url("/bytes/1")).responseTrailers, nil)
+end)
+
+test("debug tells that credentials were of no use", function()
+    local path = support.reply({ 'WWW-Authenticate: Digest realm="a"', status = 401 })
+    local params = { username = "me", password = "secret", debug = true }
+    equal(support.fetch_fine(support.url(path), "GET", params).debug.credentialsUnused, true)
+    equal(support.fetch_fine(support.url(path), "GET", { debug = true }).debug.credentialsUnused, false)
+end)
+
 test("timeout may be math.huge", function()
     equal(support.fetch_fine(support.url("/bytes/1"), "GET", { timeout = math.huge }).status, 200)
 end)
@@ -269,6 +298,20 @@ test("stats count what has happened", function()
     for _, key in ipairs({ "waiting", "active", "undrained", "bytesSent", "bufferedBytes", "connections" }) do
         equal(type(after[key]), "number", key)
     end
+end)
+
+test("getCookies tells what a URL would be sent", function()
+    network.clearCookies()
+    assert(network.setCookie(support.url("/"), "a=1; Path=/"))
+    assert(network.setCookie(support.url("/"), "large=" .. ("x"):rep(4000) .. "; Path=/"))
+    support.fetch_fine(support.url("/bytes/1"))
+    equal(network.getCookies(support.url("/")), "a=1; large=" .. ("x"):rep(4000))
+    equal(network.getCookies("http://other.test/"), "")
+    equal(network.getCookies("nothing"), nil)
+    support.contains(select(2, network.getCookies("nothing")), "absolute")
+    support.contains(select(2, network.getCookies("http://a/\0")), "NUL")
+    support.raises("network.getCookies: 'url' parameter must be a string (got nil)", network.getCookies)
+    network.clearCookies()
 end)
 
 test("setCookie and clearCookies give nil and why not", function()

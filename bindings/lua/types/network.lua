@@ -32,6 +32,9 @@ local network = {}
 ---@field connectTimeout? number Seconds.
 ---@field stallTimeout? number Seconds.
 ---@field queueTimeout? number Seconds.
+---@field minBytesPerSecond? integer
+---@field minSpeedPeriod? number Seconds.
+---@field proxy? string
 ---@field maxRedirects? integer
 ---@field insecureRedirects? boolean
 ---@field maxBodyBytes? integer
@@ -62,6 +65,7 @@ local network = {}
 ---@field charsetSource? string
 ---@field url? string
 ---@field attempts integer
+---@field credentialsUnused boolean
 ---@field redirects integer
 ---@field queued number Seconds; so are the rest.
 ---@field nameLookup number
@@ -78,6 +82,7 @@ local network = {}
 ---@field requestId network.Handle
 ---@field url string
 ---@field responseHeaders table<string, string>
+---@field responseTrailers? table<string, string>
 ---@field responseType? "text"|"binary"
 ---@field response? string|network.Response
 ---@field bytesTransferred integer
@@ -119,6 +124,10 @@ local network = {}
 ---@field connectTimeout? number Seconds.
 ---@field stallTimeout? number Seconds.
 ---@field queueTimeout? number Seconds.
+---@field minBytesPerSecond? integer
+---@field minSpeedPeriod? number Seconds.
+---@field keepAliveInterval? number Seconds.
+---@field maxConnectionIdle? number Seconds.
 ---@field minTlsVersion? "1.2"|"1.3"
 ---@field maxBodyBytes? integer
 ---@field maxBufferedBytes? integer
@@ -207,6 +216,11 @@ function network.shutdown() end
 ---@return true? kept
 ---@return string? why
 function network.setCookie(url, cookie) end
+
+---@param url string
+---@return string? cookies
+---@return string? why
+function network.getCookies(url) end
 
 ---@return true? cleared
 ---@return string? why

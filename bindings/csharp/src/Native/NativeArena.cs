@@ -61,18 +61,36 @@ namespace Sortie.Native
 
         internal sortie_header* Headers(HeaderList headers, string name, out uint count)
         {
-            count = (uint)headers.Count;
-            if (headers.Count == 0)
+            // A copy: another thread that changes the list must not move its end meanwhile.
+            KeyValuePair<string, string>[] fields = headers.ToArray();
+            count = (uint)fields.Length;
+            if (fields.Length == 0)
             {
                 return null;
             }
-            sortie_header* all = Zeroed<sortie_header>(headers.Count);
-            for (int i = 0; i < headers.Count; i++)
+            sortie_header* all = Zeroed<sortie_header>(fields.Length);
+            for (int i = 0; i < fields.Length; i++)
             {
-                all[i].name = Text(headers[i].Key, name);
-                all[i].value = Text(headers[i].Value, name);
+                all[i].name = Text(fields[i].Key, name);
+                all[i].value = Text(fields[i].Value, name);
             }
             return all;
+        }
+
+        /// <summary>An array of what a list holds now, and its length; none of them null.</summary>
+        internal static T[] Elements<T>(ICollection<T> list, string name, out uint count) where T : class
+        {
+            T[] elements = new T[list.Count];
+            list.CopyTo(elements, 0);
+            foreach (T element in elements)
+            {
+                if (element == null)
+                {
+                    throw new ArgumentException($"{name} holds null", name);
+                }
+            }
+            count = (uint)elements.Length;
+            return elements;
         }
 
         /// <summary>Bytes to be copied by the library, or nothing.</summary>
