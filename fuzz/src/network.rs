@@ -220,9 +220,12 @@ pub fn trace(data: &[u8]) {
     const SECRET: &str = "PLANTEDxSECRET";
     let mut input = Input(data);
     let (name, before, after) = (input.text(), input.text(), input.text());
-    // An input must not tell the secret itself.
+    // An input must not tell the secret itself, nor make a link's host or path of it by brackets of its own.
     let shows = |shown: &str| shown.to_ascii_uppercase().contains("PLANTED");
-    if [name, before, after].iter().any(|text| shows(text) || text.chars().any(char::is_control)) {
+    if [name, before, after]
+        .iter()
+        .any(|text| shows(&text.replace('#', "")) || text.chars().any(|c| c.is_control() || "<>".contains(c)))
+    {
         return;
     }
     let Ok(base) = Url::parse("https://x.test/a") else { return };
