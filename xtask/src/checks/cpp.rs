@@ -13,7 +13,7 @@ use crate::server::Servers;
 const HEADER: &str = "include/sortie.hpp";
 
 /// Fields that are the library's own.
-const LEFT_OUT: [&str; 2] = ["details", "reserved"];
+const LEFT_OUT: [&str; 3] = ["details", "reserved", "reserved_speed"];
 
 /// What callgrind counts, how often each program does it, and how many instructions more it may take in C++: more than
 /// what differs from run to run.
